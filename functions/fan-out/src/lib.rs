@@ -1,0 +1,146 @@
+//! Woken by the events' stream: delivers each new event to the webhooks that want it, each once and fast. What is slow, failing or too
+//! much for that is left to `retry` as a due delivery.
+
+mod batch;
+mod record;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::dynamodb::Event as StreamEvent;
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use delivery::{Breaker, Deadline, Schedule, Sender};
+use futures::FutureExt;
+use payload::Clock;
+use store::{Deliveries, HealthLog, Secrets, WebhookSets};
+use tokio::task::JoinSet;
+
+use batch::Batch;
+use record::{Record, SequenceNumber, Trouble};
+
+/// What this step may do with the tables.
+pub trait Store: WebhookSets + Secrets + Deliveries + HealthLog + 'static {}
+
+impl<T: WebhookSets + Secrets + Deliveries + HealthLog + 'static> Store for T {}
+
+/// What can be set, with the values that a deployed function has.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an attempt may take here.
+    pub attempt_limit: Duration,
+    /// How much time of the invocation an attempt must leave for writing down what it came to.
+    pub margin: Duration,
+    /// How many attempts of one batch are under way at a time.
+    pub in_flight: usize,
+    /// How many of those go to one webhook: one that hangs must not take all places.
+    pub in_flight_per_webhook: usize,
+    /// How many of the webhooks that want an event are sent it here; the others get it from `retry`.
+    pub most_matches: usize,
+    /// How long this process leaves a webhook alone after a failure.
+    pub open_for: Duration,
+    /// When a failed delivery is tried again.
+    pub schedule: Schedule,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            attempt_limit: Duration::from_secs(3),
+            margin: Duration::from_secs(2),
+            in_flight: 64,
+            in_flight_per_webhook: 16,
+            most_matches: 50,
+            open_for: Duration::from_secs(10),
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+/// Delivers events.
+#[derive(Debug)]
+pub struct FanOut<S, D, C>(Arc<Parts<S, D, C>>);
+
+impl<S, D, C> Clone for FanOut<S, D, C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What all batches share.
+#[derive(Debug)]
+struct Parts<S, D, C> {
+    store: S,
+    sender: D,
+    clock: C,
+    settings: Settings,
+    breaker: Breaker,
+}
+
+impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
+    /// A function that works on `store` at the time of `clock` and sends through `sender`.
+    #[must_use]
+    pub fn new(store: S, sender: D, clock: C, settings: Settings) -> Self {
+        let breaker = Breaker::new(settings.open_for);
+        Self(Arc::new(Parts {
+            store,
+            sender,
+            clock,
+            settings,
+            breaker,
+        }))
+    }
+
+    /// Handles a batch of the events' stream, its records side by side. What cannot be sent before `deadline` is left to `retry`.
+    ///
+    /// A record ends in one of three ways. Each webhook that wants its event has a recorded delivery, whatever the webhook answered;
+    /// or it is poison and set aside with its reason in the log; or our own infrastructure failed, and it must come again. Of the last
+    /// kind the lowest sequence number is reported, as the answer is a
+    /// [checkpoint](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): everything from there on
+    /// comes again, and what is recorded by then is not sent again.
+    pub async fn handle(&self, event: StreamEvent, deadline: Deadline) -> DynamoDbEventResponse {
+        let batch = Arc::new(Batch::new(Arc::clone(&self.0), deadline));
+        let mut tasks = JoinSet::new();
+        let mut first = None;
+        for record in event.records.into_iter().filter_map(Record::new) {
+            first = first.or_else(|| record.sequence.clone());
+            let batch = Arc::clone(&batch);
+            tasks.spawn(async move {
+                let Record { sequence, id, image } = record;
+                let worked = AssertUnwindSafe(batch.record(image)).catch_unwind().await;
+                match worked.unwrap_or(Err(Trouble::Panic)) {
+                    Ok(()) => None,
+                    Err(trouble) => {
+                        record::log(id.as_ref(), &trouble);
+                        trouble.is_transient().then_some(sequence)
+                    }
+                }
+            });
+        }
+        let failed = tasks.join_all().await;
+        respond(failed.into_iter().flatten().collect(), first)
+    }
+}
+
+/// Reports the lowest of the failed records. One that carries no sequence number cannot be named: then the batch comes again from its
+/// `first` record. Where no record carries one, which DynamoDB never does, nothing can be reported (an empty name would fail the batch
+/// for ever): what failed is set aside, and the log says so.
+fn respond(failed: Vec<Option<SequenceNumber>>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
+    let mut response = DynamoDbEventResponse::default();
+    if failed.is_empty() {
+        return response;
+    }
+    let named: Option<Vec<SequenceNumber>> = failed.into_iter().collect();
+    let Some(lowest) = named.and_then(|numbers| numbers.into_iter().min()).or(first) else {
+        tracing::error!(
+            error_type = "no_sequence_number",
+            outcome = "set_aside",
+            "records failed that cannot be named"
+        );
+        return response;
+    };
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = Some(lowest.into_text());
+    response.batch_item_failures.push(failure);
+    response
+}

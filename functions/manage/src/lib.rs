@@ -1,0 +1,93 @@
+//! `/v1/…`: the API for people, publishers and the console.
+//!
+//! Every request carries an API key (`Authorization: Bearer hk_…`), and the key alone says whose data it reaches. What belongs to
+//! another organization is answered exactly as what does not exist. Errors are problem details (RFC 9457).
+
+mod auth;
+mod body;
+mod events;
+mod fields;
+mod problem;
+mod receipts;
+mod settings;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{get, post};
+use payload::Clock;
+use store::{Deliveries, Events, Keys, RawReceipts, Receipts, SourceRegistry, Webhooks};
+
+use problem::ApiError;
+pub use settings::{InvalidSettings, PUBLIC_URL_VARIABLE, PublicUrl, Settings};
+
+/// The longest request body: 256 KiB.
+pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
+
+/// The most sources of one organization.
+pub const MAX_SOURCES: usize = 1_000;
+
+/// All that the API does with the tables.
+pub trait Store: SourceRegistry + Webhooks + Keys + Events + Deliveries + Receipts + RawReceipts + 'static {}
+
+impl<T: SourceRegistry + Webhooks + Keys + Events + Deliveries + Receipts + RawReceipts + 'static> Store for T {}
+
+/// What every handler has at hand.
+#[derive(Debug)]
+pub(crate) struct App<S, C> {
+    store: S,
+    clock: C,
+    settings: Settings,
+}
+
+/// The API as a service, for `lambda_http::run` and for an HTTP server alike:
+///
+/// | route | what |
+/// |---|---|
+/// | `POST`, `GET /v1/sources`; `GET`, `DELETE /v1/sources/{id}` | providers' connections to us |
+/// | `POST`, `GET /v1/webhooks`; `GET`, `DELETE /v1/webhooks/{id}` | where to deliver |
+/// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
+/// | `GET /v1/receipts/{id}` | what became of a request that was received |
+pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Router {
+    let app = Arc::new(App { store, clock, settings });
+    Router::new()
+        .route("/v1/sources", post(sources::create::<S, C>).get(sources::list::<S, C>))
+        .route(
+            "/v1/sources/{id}",
+            get(sources::read::<S, C>).delete(sources::delete::<S, C>),
+        )
+        .route(
+            "/v1/webhooks",
+            post(webhooks::create::<S, C>).get(webhooks::list::<S, C>),
+        )
+        .route(
+            "/v1/webhooks/{id}",
+            get(webhooks::read::<S, C>).delete(webhooks::delete::<S, C>),
+        )
+        .route("/v1/events", post(events::publish::<S, C>))
+        .route("/v1/events/{id}", get(events::read::<S, C>))
+        .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        // Around the fallbacks too: without a key nobody learns which routes there are.
+        .layer(from_fn_with_state(Arc::clone(&app), auth::admit::<S, C>))
+        .layer(map_response(set_headers))
+        .with_state(app)
+}
+
+/// Answers hold secrets at times and other people's data always: nothing keeps them, nothing guesses at their type.
+async fn set_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,203 @@
+//! Everything that a request can run into, and the one mapping of it to problem details (RFC 9457).
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use payload::event::BrokenEvent;
+use serde::Serialize;
+use store::StoreError;
+
+use crate::MAX_REQUEST_BYTES;
+
+/// After how many seconds a client may try again when the store was not available.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// The longest `detail`, in characters: it may quote what the client sent.
+const MAX_DETAIL_CHARS: usize = 300;
+
+/// Why a request got no other answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// No key, or one that opens nothing.
+    #[error("no valid API key")]
+    Unauthorized,
+    /// No such route, no such thing, or one of another organization: the same answer for all of them.
+    #[error("not found")]
+    NotFound,
+    /// The route is there, under other methods.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// Not JSON by its content type.
+    #[error("unsupported content type")]
+    UnsupportedMediaType,
+    /// The request's body is longer than [`MAX_REQUEST_BYTES`].
+    #[error("request too large")]
+    RequestTooLarge,
+    /// Not JSON at all.
+    #[error("malformed JSON: {0}")]
+    Malformed(String),
+    /// A field that cannot be right.
+    #[error("{pointer}: {problem}")]
+    Invalid {
+        /// The field, as a JSON Pointer (RFC 6901).
+        pointer: String,
+        /// What is wrong with it; it never holds a secret.
+        problem: String,
+    },
+    /// The organization has as many of these as it may have.
+    #[error("limit of {limit} {what} reached")]
+    LimitReached {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Nobody said under which URL senders reach us.
+    #[error("neither a public URL is set nor did the request come through API Gateway")]
+    NoPublicUrl,
+    /// A stored event whose parts do not fit together.
+    #[error(transparent)]
+    BrokenEvent(#[from] BrokenEvent),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ApiError {
+    /// A field that cannot be right.
+    pub(crate) fn invalid(pointer: impl Into<String>, problem: impl ToString) -> Self {
+        Self::Invalid {
+            pointer: pointer.into(),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RequestTooLarge => "request_too_large",
+            Self::Malformed(_) => "malformed_json",
+            Self::Invalid { .. } => "invalid_field",
+            Self::LimitReached { .. } => "limit_reached",
+            Self::NoPublicUrl => "no_public_url",
+            Self::BrokenEvent(_) => "broken_event",
+            Self::Store(error) => error.error_type(),
+        }
+    }
+
+    /// The problem's kind, which ends its `type`, with its title and its status.
+    fn kind(&self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::Unauthorized => ("unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED),
+            Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                "Method not allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                "Unsupported media type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            Self::RequestTooLarge | Self::Store(StoreError::TooLarge { .. }) => {
+                ("content-too-large", "Content too large", StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            Self::Malformed(_) => ("malformed-json", "Malformed JSON", StatusCode::BAD_REQUEST),
+            Self::Invalid { .. } => (
+                "invalid-field",
+                "A field is not valid",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            Self::LimitReached { .. } => ("limit-reached", "A limit is reached", StatusCode::CONFLICT),
+            Self::Store(StoreError::Conflict) => ("conflict", "Conflict", StatusCode::CONFLICT),
+            Self::Store(error) if error.is_transient() => {
+                ("unavailable", "Service unavailable", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::NoPublicUrl | Self::BrokenEvent(_) | Self::Store(_) => {
+                ("internal-error", "Internal error", StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+
+    /// One sentence for the client. Of our own failures it says nothing.
+    fn detail(&self) -> String {
+        let text = match self {
+            Self::Unauthorized => "Send a valid API key: Authorization: Bearer hk_….",
+            Self::NotFound => "There is nothing here under this key.",
+            Self::MethodNotAllowed => "This resource takes the methods that the header Allow names.",
+            Self::UnsupportedMediaType => "Send JSON, with the header Content-Type: application/json.",
+            Self::RequestTooLarge => return format!("The request's body is longer than {MAX_REQUEST_BYTES} bytes."),
+            Self::Malformed(problem) | Self::Invalid { problem, .. } => {
+                return problem.chars().take(MAX_DETAIL_CHARS).collect();
+            }
+            Self::LimitReached { what, limit } => return format!("An organization has at most {limit} {what}."),
+            Self::Store(StoreError::TooLarge { limit }) => {
+                return format!("The content is longer than {limit} bytes after compression.");
+            }
+            Self::Store(StoreError::Conflict) => "It was changed at the same time. Read it and try again.",
+            Self::Store(error) if error.is_transient() => "The request could not be carried out now. Try again.",
+            Self::NoPublicUrl | Self::BrokenEvent(_) | Self::Store(_) => {
+                "The request could not be carried out. The operator's log says why."
+            }
+        };
+        text.to_owned()
+    }
+}
+
+/// What the log says of a failed request. It travels with the response, so that each error is logged once, with the request it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) error_type: &'static str,
+    /// What happened, only of our own failures: what a client sent may hold anything.
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (kind, title, status) = self.kind();
+        let detail = self.detail();
+        let cause = Cause {
+            error_type: self.error_type(),
+            error: status.is_server_error().then(|| self.to_string()),
+        };
+        let pointer = if let Self::Invalid { pointer, .. } = self {
+            Some(pointer)
+        } else {
+            None
+        };
+        let kind = format!("urn:hookline:problem:{kind}");
+        let problem = Problem {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail,
+            pointer,
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookline\""));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response.extensions_mut().insert(cause);
+        response
+    }
+}

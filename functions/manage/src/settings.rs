@@ -1,0 +1,138 @@
+//! What the operator chose.
+
+use std::str::FromStr;
+
+use axum::http::Extensions;
+use delivery::guard::ALLOW_PRIVATE_VARIABLE;
+use delivery::{Destinations, Guard};
+use lambda_http::request::RequestContext;
+use payload::source::IngestToken;
+use url::{Position, Url};
+
+/// The name of the environment variable with the [`PublicUrl`].
+pub const PUBLIC_URL_VARIABLE: &str = "HOOKLINE_PUBLIC_URL";
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where senders reach us. Without it receiving URLs carry the API's generated domain, as API Gateway names it.
+    pub public_url: Option<PublicUrl>,
+    /// Decides where webhooks may lead.
+    pub guard: Guard,
+}
+
+/// The origin under which senders reach this service: `https://hooks.example.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+/// Settings that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSettings {
+    /// Not an http or https URL, or more than an origin.
+    #[error("{PUBLIC_URL_VARIABLE} must be an https URL (http on one machine) without user, path, query and fragment")]
+    PublicUrl,
+}
+
+impl Settings {
+    /// Reads the settings from variables of the environment: [`PUBLIC_URL_VARIABLE`] (absent or empty for none), and
+    /// [`ALLOW_PRIVATE_VARIABLE`].
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let public_url = variable(PUBLIC_URL_VARIABLE).filter(|text| !text.is_empty());
+        let guard = Guard::new(Destinations::from_setting(variable(ALLOW_PRIVATE_VARIABLE).as_deref()));
+        Ok(Self {
+            public_url: public_url.map(|text| text.parse()).transpose()?,
+            guard,
+        })
+    }
+
+    /// The origin under which senders reach us: the one that was set, or the domain that API Gateway says the request came to. (Its
+    /// word, not the sender's header `Host`.)
+    pub(crate) fn origin(&self, request: &Extensions) -> Option<PublicUrl> {
+        if let Some(url) = &self.public_url {
+            return Some(url.clone());
+        }
+        let Some(RequestContext::ApiGatewayV2(context)) = request.get() else {
+            return None;
+        };
+        format!("https://{}", context.domain_name.as_deref()?).parse().ok()
+    }
+}
+
+impl PublicUrl {
+    /// The URL under which a source receives: a credential, to be shown once.
+    pub(crate) fn receiving_url(&self, token: &IngestToken) -> String {
+        format!("{}/in/{}", self.0, token.expose())
+    }
+
+    /// The origin as text, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = InvalidSettings;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSettings> {
+        let url = Url::parse(text).map_err(|_| InvalidSettings::PublicUrl)?;
+        let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let is_plain = url.username().is_empty() && url.password().is_none() && url.has_host();
+        if !matches!(url.scheme(), "https" | "http") || !is_origin || !is_plain {
+            return Err(InvalidSettings::PublicUrl);
+        }
+        Ok(Self(url[..Position::BeforePath].to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        for (text, origin) in [
+            ("https://hooks.example.com", "https://hooks.example.com"),
+            ("https://Hooks.example.com:8443/", "https://hooks.example.com:8443"),
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().unwrap().as_str(), origin);
+        }
+        for text in [
+            "",
+            "hooks.example.com",
+            "ftp://a",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+            "https://u:p@a",
+        ] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(InvalidSettings::PublicUrl), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_from_variables() {
+        let read = |public_url: Option<&str>, private: Option<&str>| {
+            Settings::read(|name| match name {
+                PUBLIC_URL_VARIABLE => public_url.map(Into::into),
+                ALLOW_PRIVATE_VARIABLE => private.map(Into::into),
+                _ => None,
+            })
+        };
+        let settings = read(None, None).unwrap();
+        assert!(settings.public_url.is_none());
+        assert_eq!(settings.guard.destinations(), Destinations::PublicOnly);
+        assert!(read(Some(""), None).unwrap().public_url.is_none());
+        assert_eq!(
+            read(None, Some("1")).unwrap().guard.destinations(),
+            Destinations::AllowPrivate
+        );
+        assert_eq!(read(Some("nonsense"), None).unwrap_err(), InvalidSettings::PublicUrl);
+    }
+}

@@ -1,0 +1,165 @@
+//! Where a receipt went.
+
+use bytes::Bytes;
+use payload::receipt::{Header, ReceiptOutcome, ReceiptStatus};
+use payload::scheme::Proof;
+use payload::{EventId, Receipt, ReceiptId, preset};
+
+use super::*;
+
+/// A source of the client's organization and a receipt that came in there.
+async fn received(client: &Client) -> Receipt {
+    let source = client.create_source().await.text("id");
+    let header = |name: &str, value: &str| Header::capture(name, value.as_bytes(), "", &[]);
+    let receipt = Receipt {
+        id: ReceiptId::generate(now()),
+        organization: client.organization.clone(),
+        source: source.parse().unwrap(),
+        method: "POST".into(),
+        query: String::new(),
+        headers: vec![header("webhook-id", "msg_1")],
+        body: Bytes::from_static(br#"{"type": "live.audio.updated", "data": {"id": 1}}"#),
+        received_at: now(),
+    };
+    client
+        .store
+        .tables()
+        .receipts
+        .insert(receipt.id.clone(), receipt.clone());
+    receipt
+}
+
+/// Stores the event that `verify` would make of it.
+fn accept(client: &Client, receipt: &Receipt) -> EventId {
+    let mut tables = client.store.tables();
+    let source = tables.sources[&receipt.source].clone();
+    let proof = Proof {
+        scheme: "standard-webhooks".into(),
+        body: true,
+        id: true,
+        time: true,
+        query: false,
+    };
+    let event = preset::map(preset::find("quartr").unwrap(), &source, receipt, proof)
+        .unwrap()
+        .remove(0);
+    tables.events.insert(event.id.clone(), event.clone());
+    event.id
+}
+
+fn decide(client: &Client, receipt: &Receipt, status: ReceiptStatus) {
+    let (id, organization, source) = (receipt.id.clone(), receipt.organization.clone(), receipt.source.clone());
+    let outcome = ReceiptOutcome {
+        id,
+        organization,
+        source,
+        status,
+        received_at: receipt.received_at,
+    };
+    client.store.tables().outcomes.insert(receipt.id.clone(), outcome);
+}
+
+fn view(receipt: &Receipt, more: Value) -> Value {
+    let mut view = json!({"id": receipt.id, "source": receipt.source, "receivedAt": "2025-03-25T13:31:00Z"});
+    view.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    view
+}
+
+fn rejected() -> ReceiptStatus {
+    ReceiptStatus::Rejected {
+        reason: "signature_mismatch".into(),
+        detail: "no signature matches".into(),
+    }
+}
+
+#[tokio::test]
+async fn it_is_told_step_by_step() {
+    let client = Client::new();
+    let receipt = received(&client).await;
+    let path = format!("/v1/receipts/{}", receipt.id);
+    assert_eq!(
+        client.get(&path).await.body,
+        view(&receipt, json!({"status": "received"}))
+    );
+    decide(&client, &receipt, rejected());
+    let told = view(
+        &receipt,
+        json!({"status": "rejected", "reason": "signature_mismatch", "detail": "no signature matches"}),
+    );
+    assert_eq!(client.get(&path).await.body, told);
+    // Verified again, after a mistake was mended.
+    let event = accept(&client, &receipt);
+    assert_eq!(
+        client.get(&path).await.body,
+        view(&receipt, json!({"status": "accepted", "events": [event]}))
+    );
+}
+
+#[tokio::test]
+async fn a_duplicate_and_a_forgery_do_not_pass_for_the_event_they_name() {
+    let client = Client::new();
+    let genuine = received(&client).await;
+    let event = accept(&client, &genuine);
+    let again = Receipt {
+        id: ReceiptId::generate(now()),
+        ..genuine.clone()
+    };
+    client.store.tables().receipts.insert(again.id.clone(), again.clone());
+    let path = format!("/v1/receipts/{}", again.id);
+    assert_eq!(
+        client.get(&path).await.body,
+        view(&again, json!({"status": "received"}))
+    );
+    decide(&client, &again, ReceiptStatus::Duplicate { event: event.clone() });
+    assert_eq!(
+        client.get(&path).await.body,
+        view(&again, json!({"status": "duplicate", "event": event}))
+    );
+    decide(&client, &again, rejected());
+    assert_eq!(client.get(&path).await.body["status"], "rejected");
+}
+
+#[tokio::test]
+async fn a_rejected_receipt_outlives_its_raw_form_and_its_source() {
+    let client = Client::new();
+    let receipt = received(&client).await;
+    decide(&client, &receipt, rejected());
+    assert_eq!(
+        client.delete(&format!("/v1/sources/{}", receipt.source)).await.status,
+        204
+    );
+    let path = format!("/v1/receipts/{}", receipt.id);
+    assert_eq!(client.get(&path).await.body["status"], "rejected");
+    client.store.tables().receipts.clear();
+    assert_eq!(client.get(&path).await.body["status"], "rejected");
+    client.store.tables().outcomes.clear();
+    assert_eq!(client.get(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_raw_receipt_of_another_organization_is_not_found() {
+    let ours = Client::new();
+    let receipt = received(&ours).await;
+    assert_eq!(
+        ours.another().get(&format!("/v1/receipts/{}", receipt.id)).await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_as_far_as_it_is_known() {
+    let client = Client::new();
+    let receipt = Receipt {
+        body: Bytes::from_static(b"no json"),
+        ..received(&client).await
+    };
+    client
+        .store
+        .tables()
+        .receipts
+        .insert(receipt.id.clone(), receipt.clone());
+    assert_eq!(
+        client.get(&format!("/v1/receipts/{}", receipt.id)).await.body["status"],
+        "received"
+    );
+}

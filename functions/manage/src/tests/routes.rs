@@ -1,0 +1,289 @@
+//! What each route does when all is well.
+
+use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
+use payload::outbound::SigningKey;
+use payload::source::IngestToken;
+use secrecy::ExposeSecret;
+
+use super::*;
+
+#[tokio::test]
+async fn a_source_is_created_listed_read_and_deleted() {
+    let client = Client::new();
+    let created = client.create_source().await;
+    assert_eq!(created.status, 201);
+    let (id, url) = (created.text("id"), created.text("receivingUrl"));
+    let token: IngestToken = url
+        .strip_prefix("https://hooks.example.com/in/")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let shown = json!({
+        "id": id, "name": "quartr-prod", "preset": "quartr", "enabled": true, "createdAt": "2025-03-25T13:31:00Z"
+    });
+    let mut with_url = shown.clone();
+    with_url["receivingUrl"] = json!(url);
+    assert_eq!(created.body, with_url);
+    assert_eq!(created.header("location"), Some(format!("/v1/sources/{id}").as_str()));
+    {
+        let tables = client.store.tables();
+        let door = &tables.doors[&token.hash()];
+        assert_eq!(
+            (door.source.as_str(), &door.organization),
+            (id.as_str(), &client.organization)
+        );
+        assert_eq!(
+            door.required_headers,
+            ["webhook-signature", "webhook-id", "webhook-timestamp"]
+        );
+        assert_eq!(
+            (door.methods.as_slice(), door.enabled, door.success_status),
+            (&["POST".to_owned()][..], true, 202)
+        );
+        assert_eq!(door.salt.len(), 32);
+        assert_eq!(
+            tables.secrets[&id][0].value.expose_secret(),
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        );
+    }
+    assert_eq!(client.get(&format!("/v1/sources/{id}")).await.body, shown);
+    assert_eq!(client.get("/v1/sources").await.body, json!({"data": [shown]}));
+    assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 204);
+    assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 404);
+    assert_eq!(client.get("/v1/sources").await.body, json!({"data": []}));
+    assert!(client.store.tables().secrets.is_empty() && client.store.tables().doors.is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_is_created_listed_read_and_deleted() {
+    let client = Client::new();
+    let new = json!({
+        "name": "  ours ", "url": "https://example.com/hook?a=b", "filter": {"types": ["live.*", "*.deleted"]}, "enabled": false
+    });
+    let created = client.post("/v1/webhooks", new).await;
+    assert_eq!(created.status, 201);
+    let (id, secret) = (created.text("id"), created.text("secret"));
+    assert!(SigningKey::parse(&secret.clone().into()).is_ok());
+    let shown = json!({
+        "id": id, "name": "ours", "url": "https://example.com/hook?a=b", "filter": {"types": ["live.*", "*.deleted"]},
+        "format": "raw", "enabled": false, "createdAt": "2025-03-25T13:31:00Z"
+    });
+    let mut with_secret = shown.clone();
+    with_secret["secret"] = json!(secret);
+    assert_eq!(created.body, with_secret);
+    assert_eq!(created.header("location"), Some(format!("/v1/webhooks/{id}").as_str()));
+    assert_eq!(client.store.tables().secrets[&id][0].value.expose_secret(), secret);
+    let path = format!("/v1/webhooks/{id}");
+    assert_eq!(client.get(&path).await.body, shown);
+    assert_eq!(client.get("/v1/webhooks").await.body, json!({"data": [shown]}));
+    assert_eq!(client.delete(&path).await.status, 204);
+    assert_eq!(client.delete(&path).await.status, 404);
+    assert_eq!(client.get(&path).await.status, 404);
+    assert!(client.store.tables().secrets.is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_needs_no_more_than_name_and_url() {
+    let client = Client::new();
+    let created = client.create_webhook().await;
+    assert_eq!(created.status, 201);
+    assert_eq!(
+        (
+            &created.body["enabled"],
+            &created.body["filter"],
+            &created.body["format"]
+        ),
+        (&json!(true), &json!({}), &json!("raw"))
+    );
+}
+
+#[tokio::test]
+async fn a_hub_on_one_machine_may_deliver_to_itself() {
+    let client = Client::with(Destinations::AllowPrivate);
+    let new = json!({"name": "sink", "url": "http://127.0.0.1:4000/sink"});
+    assert_eq!(client.post("/v1/webhooks", new).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_may_get_one_later() {
+    let client = Client::new();
+    let new = json!({"name": "a", "url": "https://nowhere.example.com/"});
+    assert_eq!(client.post("/v1/webhooks", new).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_event_is_published_once_for_each_id() {
+    let client = Client::new();
+    let publication = json!({
+        "type": "invoice.paid", "id": "inv-1", "timestamp": "2025-03-25T14:00:00+02:00", "data": {"n": 1},
+        "entity": {"type": "invoice", "id": "1"}, "action": "paid", "actor": "me", "category": "billing", "summary": "Invoice 1 was paid",
+        "application": "shop", "scope": {"pool": "p"}, "changes": [{"type": "field", "code": "state"}],
+        "previousAttributes": {"state": "open"}
+    });
+    let first = client.post("/v1/events", publication.clone()).await;
+    assert_eq!(first.status, 202);
+    let id = first.text("id");
+    assert_eq!(
+        (first.body.clone(), first.header("location")),
+        (json!({"id": id}), Some(format!("/v1/events/{id}").as_str()))
+    );
+    let second = client.post("/v1/events", publication).await;
+    assert_eq!((second.status, &second.body), (200, &first.body));
+    assert_eq!(client.store.tables().events.len(), 1);
+    let read = client.get(&format!("/v1/events/{id}")).await;
+    assert_eq!(read.status, 200);
+    assert_eq!(
+        read.body,
+        json!({
+            "id": id, "receipt": null, "receivedAt": "2025-03-25T13:31:00Z", "deliveries": [],
+            "event": {
+                "id": id, "type": "invoice.paid", "timestamp": "2025-03-25T12:00:00Z", "providerEventId": "inv-1",
+                "entity": {"type": "invoice", "id": "1"}, "action": "paid", "actor": "me", "category": "billing",
+                "summary": "Invoice 1 was paid", "application": "shop", "scope": {"pool": "p"},
+                "changes": [{"type": "field", "code": "state"}], "data": {"n": 1}, "previousAttributes": {"state": "open"}
+            }
+        })
+    );
+}
+
+#[tokio::test]
+async fn without_an_id_each_publication_is_an_event_of_its_own() {
+    let client = Client::new();
+    let publication = json!({"type": "a", "data": 1, "entity": {}, "scope": {}});
+    let first = client.post("/v1/events", publication.clone()).await;
+    let second = client.post("/v1/events", publication).await;
+    assert_eq!((first.status, second.status), (202, 202));
+    assert_ne!(first.body, second.body);
+    let event = client.get(&format!("/v1/events/{}", first.text("id"))).await.body["event"].clone();
+    assert_eq!(
+        event,
+        json!({"id": first.text("id"), "type": "a", "timestamp": "2025-03-25T13:31:00Z", "data": 1})
+    );
+}
+
+#[tokio::test]
+async fn data_is_kept_digit_for_digit() {
+    let client = Client::new();
+    let text = r#"{"type":"a","data": {"id": 12345678901234567890123, "x": 1.10, "e": 1e400} }"#;
+    let request = Request::post("/v1/events")
+        .header(AUTHORIZATION, format!("Bearer {}", client.key))
+        .header(CONTENT_TYPE, "application/json; charset=utf-8")
+        .body(Body::from(text))
+        .unwrap();
+    let router = client.router.clone();
+    let id = {
+        let body = to_bytes(router.oneshot(request).await.unwrap().into_body(), usize::MAX)
+            .await
+            .unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let request = Request::get(format!("/v1/events/{id}")).header(AUTHORIZATION, format!("Bearer {}", client.key));
+    let answer = client
+        .router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let text = String::from_utf8(to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
+    assert!(
+        text.contains(r#""data":{"id": 12345678901234567890123, "x": 1.10, "e": 1e400}"#),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_event_shows_its_deliveries_and_their_attempts() {
+    let client = Client::new();
+    let webhook = client.create_webhook().await.text("id");
+    let id = client
+        .post("/v1/events", json!({"type": "a", "data": {}}))
+        .await
+        .text("id");
+    let attempt = Attempt {
+        at: now(),
+        duration_ms: 12,
+        status: Some(500),
+        error: Some(AttemptError::Status),
+        answer: Some("oops".into()),
+    };
+    let delivery = Delivery {
+        event: id.parse().unwrap(),
+        webhook: webhook.parse().unwrap(),
+        organization: client.organization.clone(),
+        status: DeliveryStatus::Due,
+        created_at: now(),
+        next_attempt: Some(now()),
+        attempts: vec![attempt],
+        fence: 7,
+    };
+    client.store.tables().deliveries.push(delivery);
+    assert_eq!(
+        client.get(&format!("/v1/events/{id}")).await.body["deliveries"],
+        json!([{
+            "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
+            "attempts": [{"at": "2025-03-25T13:31:00Z", "durationMs": 12, "status": 500, "error": "status", "answer": "oops"}]
+        }])
+    );
+}
+
+#[tokio::test]
+async fn through_api_gateway_the_receiving_url_is_at_its_domain() {
+    let client = Client::new();
+    let settings = Settings {
+        public_url: None,
+        guard: Guard::new(Destinations::PublicOnly).with_resolver(Names),
+    };
+    let router = router(client.store.clone(), FixedClock, settings);
+    let event = |path: &str, body: Value| {
+        let event = json!({
+            "version": "2.0", "routeKey": "ANY /v1/{proxy+}", "rawPath": path, "rawQueryString": "",
+            "headers": {
+                "authorization": format!("Bearer {}", client.key), "content-type": "application/json", "host": "evil.example.com"
+            },
+            "requestContext": {
+                "accountId": "123456789012", "apiId": "api", "domainName": "api.execute-api.eu-west-1.amazonaws.com",
+                "domainPrefix": "api", "requestId": "r", "routeKey": "ANY /v1/{proxy+}", "stage": "$default",
+                "time": "25/Mar/2025:13:31:00 +0000", "timeEpoch": 1_742_909_460_000_i64,
+                "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}
+            },
+            "body": body.to_string(), "isBase64Encoded": false
+        });
+        lambda_http::request::from_str(&event.to_string()).unwrap()
+    };
+    let answer = router
+        .clone()
+        .oneshot(event("/v1/sources", new_source()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 201);
+    let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+    let url = body["receivingUrl"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://api.execute-api.eu-west-1.amazonaws.com/in/in_"),
+        "{url}"
+    );
+    // What leads back to us is refused there too.
+    let ourselves = json!({"name": "loop", "url": "https://api.execute-api.eu-west-1.amazonaws.com/in/x"});
+    assert_eq!(
+        router.oneshot(event("/v1/webhooks", ourselves)).await.unwrap().status(),
+        422
+    );
+}
+
+#[tokio::test]
+async fn without_any_public_url_no_source_is_created() {
+    let client = Client::new();
+    let settings = Settings {
+        public_url: None,
+        guard: Guard::new(Destinations::PublicOnly).with_resolver(Names),
+    };
+    let client = Client {
+        router: router(client.store.clone(), FixedClock, settings),
+        ..client
+    };
+    assert_eq!(client.create_source().await.status, 500);
+    assert!(client.store.tables().sources.is_empty());
+}

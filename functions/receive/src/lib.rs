@@ -1,0 +1,258 @@
+//! `ANY /in/{token}`: stores a provider's request, raw, before it answers. It verifies nothing and reads no secret; `verify` does, woken
+//! by the write.
+
+mod answer;
+mod doors;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lambda_http::http::{HeaderMap, Response, request};
+use lambda_http::{Body, Request, RequestExt};
+use payload::receipt::{Header, HeaderValue, MAX_BODY_BYTES, salted_hash};
+use payload::source::{Door, IngestToken};
+use payload::{Clock, Receipt, ReceiptId};
+use store::{Doors, Inbox, StoreError};
+
+use doors::DoorCache;
+
+/// The most bytes of headers and query string together. API Gateway takes 10,240 with the request line; this leaves room for what it and
+/// a proxy add, and keeps the stored item below the 400 KB of DynamoDB where no API Gateway stands before us.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// Takes requests in.
+#[derive(Debug)]
+pub struct Receive<S, C> {
+    store: S,
+    clock: C,
+    doors: DoorCache,
+}
+
+/// Why a request was not stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// No such token, not even the form of one, or its source takes no requests: a stranger is not told which.
+    #[error("no source takes requests under this token")]
+    UnknownToken,
+    /// The provider does not use this method.
+    #[error("the source does not take this method")]
+    Method {
+        /// The methods that the source takes.
+        allowed: Vec<String>,
+    },
+    /// Without this header the request can never be verified.
+    #[error("the header {name} is missing or empty")]
+    MissingHeader {
+        /// The header's name, in lower case.
+        name: String,
+    },
+    /// Longer than [`MAX_HEAD_BYTES`].
+    #[error("headers and query string are longer than {MAX_HEAD_BYTES} bytes")]
+    HeadTooLarge,
+    /// Longer than [`MAX_BODY_BYTES`].
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
+    /// The door could not be read, or the receipt could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::UnknownToken => "unknown_token",
+            Self::Method { .. } => "method_not_allowed",
+            Self::MissingHeader { .. } => "missing_header",
+            Self::HeadTooLarge => "header_fields_too_large",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Store(error) => error.error_type(),
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        matches!(self, Self::Store(error) if !matches!(error, StoreError::TooLarge { .. }))
+    }
+}
+
+impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
+    /// A function that stores with `store` what arrives at the time of `clock`.
+    pub fn new(store: S, clock: C) -> Self {
+        Self {
+            store,
+            clock,
+            doors: DoorCache::default(),
+        }
+    }
+
+    /// Answers one request:
+    ///
+    /// | status | when |
+    /// |---|---|
+    /// | the source's success status (202, 200 or 204) | stored; the body is `{"id":"rcp_…"}`, with 204 there is none |
+    /// | 400 | a header that the source's scheme needs is missing or empty |
+    /// | 404 | unknown or malformed token, or a disabled source |
+    /// | 405 | a method that the provider does not use; `Allow` names those it uses |
+    /// | 413 | the body is longer than [`MAX_BODY_BYTES`], or than 350 KB after compression |
+    /// | 431 | headers and query string are longer than [`MAX_HEAD_BYTES`] |
+    /// | 503 | the store failed; `Retry-After` says when to send again |
+    ///
+    /// # Errors
+    /// None: every outcome is an answer.
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
+        // The clock of the replay window: read at arrival, so that a slow write does not make a good timestamp too old.
+        let received_at = self.clock.now();
+        let (token, door) = match self.door(&request, received_at).await {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refuse(&refusal, None)),
+        };
+        Ok(match self.store(request, received_at, &token, &door).await {
+            Ok((id, bytes)) => {
+                tracing::info!(
+                    outcome = "stored",
+                    receipt = %id,
+                    source = %door.source,
+                    organization = %door.organization,
+                    bytes,
+                    status = door.success_status,
+                    "stored"
+                );
+                answer::stored(&id, door.success_status)
+            }
+            Err(refusal) => refuse(&refusal, Some(&door)),
+        })
+    }
+
+    /// The token of the request's path and what stands behind it, when that takes requests.
+    async fn door(&self, request: &Request, now: Timestamp) -> Result<(IngestToken, Arc<Door>), Refusal> {
+        let token = token(request).ok_or(Refusal::UnknownToken)?;
+        let hash = token.hash();
+        if let Some(door) = self.doors.get(&hash, now) {
+            return Ok((token, door));
+        }
+        let door = self
+            .store
+            .door(&hash)
+            .await?
+            .filter(|door| door.enabled)
+            .ok_or(Refusal::UnknownToken)?;
+        let door = Arc::new(door);
+        self.doors.put(hash, Arc::clone(&door), now);
+        Ok((token, door))
+    }
+
+    /// Stores the request and tells its receipt's id and the length of its body.
+    async fn store(
+        &self,
+        request: Request,
+        received_at: Timestamp,
+        token: &IngestToken,
+        door: &Door,
+    ) -> Result<(ReceiptId, usize), Refusal> {
+        let (head, body) = request.into_parts();
+        check_head(&head, door)?;
+        let body = bytes_of(body);
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Refusal::BodyTooLarge);
+        }
+        let receipt = Receipt {
+            id: ReceiptId::generate(received_at),
+            organization: door.organization.clone(),
+            source: door.source.clone(),
+            method: head.method.as_str().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: capture(&head.headers, token, door),
+            body,
+            received_at,
+        };
+        self.store.put_receipt(&receipt).await?;
+        Ok((receipt.id, receipt.body.len()))
+    }
+}
+
+fn check_head(head: &request::Parts, door: &Door) -> Result<(), Refusal> {
+    if !door.methods.iter().any(|method| method == head.method.as_str()) {
+        return Err(Refusal::Method {
+            allowed: door.methods.clone(),
+        });
+    }
+    let headers: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers + head.uri.query().map_or(0, str::len) > MAX_HEAD_BYTES {
+        return Err(Refusal::HeadTooLarge);
+    }
+    for name in &door.required_headers {
+        if head
+            .headers
+            .get_all(name)
+            .iter()
+            .all(|value| value.as_bytes().trim_ascii().is_empty())
+        {
+            return Err(Refusal::MissingHeader {
+                name: name.to_ascii_lowercase(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The headers as they are kept. A proxy may have written the path into one of them (`x-original-uri`): the ingest token in it is a
+/// credential like any other.
+fn capture(headers: &HeaderMap, token: &IngestToken, door: &Door) -> Vec<Header> {
+    let token = token.expose().as_bytes();
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let value = value.as_bytes();
+            if value.windows(token.len()).any(|window| window == token) {
+                let hash = HeaderValue::Hashed(salted_hash(&door.salt, value));
+                return Header {
+                    name: name.as_str().to_owned(),
+                    value: hash,
+                };
+            }
+            Header::capture(name.as_str(), value, &door.salt, &door.credential_headers)
+        })
+        .collect()
+}
+
+/// The ingest token: the route's parameter, or the last segment of the path where no API Gateway has taken it apart.
+fn token(request: &Request) -> Option<IngestToken> {
+    let parameters = request.path_parameters_ref();
+    let parameter = parameters.and_then(|parameters| parameters.first("token"));
+    parameter
+        .or_else(|| request.uri().path().rsplit('/').next())?
+        .parse()
+        .ok()
+}
+
+/// The exact bytes of the body, whichever way API Gateway handed them over.
+fn bytes_of(body: Body) -> Bytes {
+    match body {
+        Body::Empty => Bytes::new(),
+        Body::Text(text) => text.into(),
+        Body::Binary(bytes) => bytes.into(),
+        // The type is open for further forms: each shows its bytes.
+        other => Bytes::copy_from_slice(&other),
+    }
+}
+
+/// Logs what went wrong, once, and answers. Neither holds the token.
+fn refuse(refusal: &Refusal, door: Option<&Door>) -> Response<Body> {
+    let response = answer::refused(refusal);
+    let source = door.map(|door| tracing::field::display(&door.source));
+    let organization = door.map(|door| tracing::field::display(&door.organization));
+    let (status, error_type) = (response.status().as_u16(), refusal.error_type());
+    if refusal.is_ours() {
+        tracing::error!(outcome = "failed", error_type, source, organization, status, error = %refusal, "failed");
+    } else {
+        tracing::info!(outcome = "refused", error_type, source, organization, status, "refused");
+    }
+    response
+}

@@ -1,0 +1,271 @@
+//! Woken by the inbox's stream: verifies what was received over its raw bytes, and turns it into events. One conditional put both
+//! drops duplicates and stores the event.
+
+mod decide;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::dynamodb::Event as StreamEvent;
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use futures::{FutureExt, StreamExt, stream};
+use payload::receipt::{ReceiptOutcome, ReceiptStatus};
+use payload::{Clock, Event, EventId, Receipt, SourceId};
+use store::{Events, PutEvent, Receipts, Secrets, Sources, StoreError};
+
+use decide::{Origin, Rejected};
+use record::{Record, SequenceNumber, Subject, Trouble};
+
+/// How many sources are read, and how many receipts are handled, at the same time.
+const CONCURRENCY: usize = 16;
+
+/// Verifies receipts.
+#[derive(Debug)]
+pub struct Verify<S, C> {
+    store: S,
+    clock: C,
+}
+
+/// What each source of a batch is verified with, or why that could not be read.
+type Origins = HashMap<SourceId, Result<Origin, Trouble>>;
+
+/// What became of a receipt that was handled.
+#[derive(Debug)]
+enum Outcome {
+    /// It made this event (and perhaps more).
+    Accepted(EventId),
+    /// It had made this event already, in an earlier try.
+    OwnRetry(EventId),
+    /// All it holds was there before, from another receipt: this event first.
+    Duplicate(EventId),
+    /// It is not verified, or not readable.
+    Rejected(Rejected),
+}
+
+impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
+    /// A function that works on `store` at the time of `clock`.
+    pub fn new(store: S, clock: C) -> Self {
+        Self { store, clock }
+    }
+
+    /// Handles a batch of the inbox's stream.
+    ///
+    /// Each record ends in one of these ways: its events are stored; it is recorded as rejected or as a duplicate; it is poison and
+    /// recorded as rejected with the reason `set_aside`; or the store is not available, and it has to be tried again. Of the last kind
+    /// the lowest sequence number is reported, as the answer is a
+    /// [checkpoint](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): everything from there on
+    /// comes again, and every step stands that.
+    pub async fn handle(&self, event: StreamEvent) -> DynamoDbEventResponse {
+        let records: Vec<Record> = event.records.into_iter().filter_map(Record::read).collect();
+        let origins = self.origins(&records).await;
+        let first = records.iter().filter_map(|record| record.sequence.clone()).min();
+        let failed: Vec<Option<SequenceNumber>> = stream::iter(records)
+            .map(|record| self.settle(record, &origins))
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        respond(failed, first)
+    }
+
+    /// Reads each source and its secrets once.
+    async fn origins(&self, records: &[Record]) -> Origins {
+        let sources: HashSet<SourceId> = records
+            .iter()
+            .filter_map(|record| record.receipt.as_ref().ok())
+            .map(|receipt| receipt.source.clone())
+            .collect();
+        stream::iter(sources)
+            .map(|id| async move {
+                let read = AssertUnwindSafe(self.origin(&id)).catch_unwind().await;
+                let origin = read.map_or(Err(Trouble::Panic), |read| read.map_err(Trouble::Store));
+                (id, origin)
+            })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    async fn origin(&self, id: &SourceId) -> Result<Origin, StoreError> {
+        let (source, secrets) = futures::try_join!(self.store.source(id), self.store.secrets(id.as_str()))?;
+        Ok(Origin::new(source, secrets))
+    }
+
+    /// Handles one record to its end. `Some` is a failure: the record has to come again.
+    async fn settle(&self, record: Record, origins: &Origins) -> Option<Option<SequenceNumber>> {
+        let Record {
+            sequence,
+            subject,
+            receipt,
+        } = record;
+        let worked = match receipt {
+            Ok(receipt) => AssertUnwindSafe(self.work(&receipt, origins))
+                .catch_unwind()
+                .await
+                .unwrap_or(Err(Trouble::Panic)),
+            Err(trouble) => Err(trouble),
+        };
+        let trouble = worked.err()?;
+        let settled = if trouble.is_transient() {
+            Err(trouble)
+        } else {
+            self.set_aside(subject.as_ref(), &trouble).await
+        };
+        let trouble = settled.err()?;
+        tracing::error!(
+            outcome = "retry",
+            error_type = trouble.error_type(),
+            receipt = subject.as_ref().map(|subject| tracing::field::display(&subject.id)),
+            source = subject.as_ref().map(|subject| tracing::field::display(&subject.source)),
+            organization = subject.as_ref().map(|subject| tracing::field::display(&subject.organization)),
+            error = %trouble,
+            "to be tried again"
+        );
+        Some(sequence)
+    }
+
+    async fn work(&self, receipt: &Receipt, origins: &Origins) -> Result<(), Trouble> {
+        let origin = match origins.get(&receipt.source) {
+            Some(Ok(origin)) => origin,
+            Some(Err(trouble)) => return Err(trouble.clone()),
+            None => {
+                return Err(Trouble::Store(StoreError::Unavailable(
+                    "the source was not read".into(),
+                )));
+            }
+        };
+        let outcome = match origin.decide(receipt, self.clock.now()) {
+            Ok(events) => self.put_events(&events).await?,
+            Err(rejected) => Outcome::Rejected(rejected),
+        };
+        let status = match &outcome {
+            Outcome::Accepted(_) | Outcome::OwnRetry(_) => None,
+            Outcome::Duplicate(event) => Some(ReceiptStatus::Duplicate { event: event.clone() }),
+            Outcome::Rejected(Rejected { reason, detail }) => Some(ReceiptStatus::Rejected {
+                reason: (*reason).into(),
+                detail: detail.clone(),
+            }),
+        };
+        if let Some(status) = status {
+            let (id, organization, source) = (receipt.id.clone(), receipt.organization.clone(), receipt.source.clone());
+            let outcome = ReceiptOutcome {
+                id,
+                organization,
+                source,
+                status,
+                received_at: receipt.received_at,
+            };
+            self.store.put_outcome(&outcome).await?;
+        }
+        log(receipt, &outcome);
+        Ok(())
+    }
+
+    /// Stores the events of a receipt. Only what was there before from somewhere else makes it a duplicate.
+    async fn put_events(&self, events: &[Event]) -> Result<Outcome, StoreError> {
+        let (mut own_retry, mut duplicate, mut accepted) = (None, None, None);
+        for event in events {
+            let found = match self.store.put_event(event).await? {
+                PutEvent::Stored => &mut accepted,
+                PutEvent::OwnRetry => &mut own_retry,
+                PutEvent::Duplicate => &mut duplicate,
+            };
+            found.get_or_insert_with(|| event.id.clone());
+        }
+        let outcome = accepted
+            .map(Outcome::Accepted)
+            .or(own_retry.map(Outcome::OwnRetry))
+            .or(duplicate.map(Outcome::Duplicate));
+        Ok(outcome.unwrap_or_else(|| {
+            let detail = "the receipt holds no event".into();
+            Outcome::Rejected(Rejected {
+                reason: "no_event",
+                detail,
+            })
+        }))
+    }
+
+    /// Takes poison out of the way: it is recorded with its reason where it can be told whose it is, and logged in any case. The raw
+    /// receipt stays in the inbox.
+    async fn set_aside(&self, subject: Option<&Subject>, trouble: &Trouble) -> Result<(), Trouble> {
+        let mut recorded = false;
+        if let Some(Subject {
+            id,
+            organization,
+            source,
+        }) = subject
+        {
+            let detail = format!("{}: {trouble}", trouble.error_type());
+            let outcome = ReceiptOutcome {
+                id: id.clone(),
+                organization: organization.clone(),
+                source: source.clone(),
+                status: ReceiptStatus::Rejected {
+                    reason: "set_aside".into(),
+                    detail,
+                },
+                received_at: id.created_at(),
+            };
+            match AssertUnwindSafe(self.store.put_outcome(&outcome)).catch_unwind().await {
+                Ok(Ok(())) => recorded = true,
+                Ok(Err(error)) if error.is_transient() => return Err(error.into()),
+                // Nothing more can be done with it than to say so in the log.
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        tracing::error!(
+            outcome = "set_aside",
+            error_type = trouble.error_type(),
+            receipt = subject.map(|subject| tracing::field::display(&subject.id)),
+            source = subject.map(|subject| tracing::field::display(&subject.source)),
+            organization = subject.map(|subject| tracing::field::display(&subject.organization)),
+            recorded,
+            error = %trouble,
+            "set aside"
+        );
+        Ok(())
+    }
+}
+
+/// One line for what became of a receipt.
+fn log(receipt: &Receipt, outcome: &Outcome) {
+    let Receipt {
+        id,
+        source,
+        organization,
+        ..
+    } = receipt;
+    match outcome {
+        Outcome::Accepted(event) => {
+            tracing::info!(outcome = "accepted", receipt = %id, %source, %organization, %event, "accepted")
+        }
+        Outcome::OwnRetry(event) => {
+            tracing::info!(outcome = "own_retry", receipt = %id, %source, %organization, %event, "own retry")
+        }
+        Outcome::Duplicate(event) => {
+            tracing::info!(outcome = "duplicate", receipt = %id, %source, %organization, %event, "duplicate")
+        }
+        Outcome::Rejected(Rejected { reason, detail }) => {
+            tracing::warn!(outcome = "rejected", receipt = %id, %source, %organization, reason, detail, "rejected");
+        }
+    }
+}
+
+/// Reports the lowest of the failed records. One that carries no sequence number cannot be named: then the batch comes again from its
+/// `first` record. Where no record carries one, which DynamoDB never does, the failure without a name fails the whole batch, as it must:
+/// an answer without a failure would drop a record that was not handled.
+fn respond(failed: Vec<Option<SequenceNumber>>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
+    let mut response = DynamoDbEventResponse::default();
+    if failed.is_empty() {
+        return response;
+    }
+    let named: Option<Vec<SequenceNumber>> = failed.into_iter().collect();
+    let lowest = named.and_then(|numbers| numbers.into_iter().min()).or(first);
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = lowest.map(SequenceNumber::into_text);
+    response.batch_item_failures.push(failure);
+    response
+}

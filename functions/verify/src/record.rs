@@ -1,0 +1,171 @@
+//! One record of the inbox's stream, as far as it can be read.
+
+use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+
+use aws_lambda_events::dynamodb::EventRecord;
+use payload::{OrganizationId, Receipt, ReceiptId, SourceId};
+use serde_dynamo::{AttributeValue, Item};
+use store::{StoreError, item};
+
+/// The attribute whose presence asks for another verification of a receipt that was stored before.
+const AGAIN: &str = "again";
+
+/// A record that asks for a verification.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// Where it stands in the stream.
+    pub(crate) sequence: Option<SequenceNumber>,
+    /// Whom it concerns, as far as that can be told even of an image that cannot be read.
+    pub(crate) subject: Option<Subject>,
+    /// The receipt, or why there is none.
+    pub(crate) receipt: Result<Receipt, Trouble>,
+}
+
+/// What a receipt's outcome is kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) id: ReceiptId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) source: SourceId,
+}
+
+/// Why a record cannot be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The store failed, or what it holds cannot be read.
+    Store(StoreError),
+    /// The code panicked over it. The message is not kept: it can hold a piece of the record.
+    Panic,
+}
+
+impl Trouble {
+    /// Whether the same record may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+
+    /// A stable word for the log.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.error_type(),
+            Self::Panic => "panic",
+        }
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Panic => f.write_str("the verification panicked"),
+        }
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Record {
+    /// Reads a record; `None` when it asks for no verification: a removal, or a change that does not carry the attribute `again`.
+    /// (The event source mapping filters them out already; this keeps a wider filter from doing harm.)
+    pub(crate) fn read(record: EventRecord) -> Option<Self> {
+        let image = record.change.new_image;
+        let asked = match record.event_name.as_str() {
+            "INSERT" => true,
+            "MODIFY" => image.inner().contains_key(AGAIN),
+            _ => false,
+        };
+        if !asked {
+            return None;
+        }
+        let sequence = record.change.sequence_number.and_then(SequenceNumber::new);
+        let subject = Subject::of(&image);
+        let receipt = catch_unwind(AssertUnwindSafe(|| item::read_receipt(image)))
+            .map_or(Err(Trouble::Panic), |read| read.map_err(Trouble::Store));
+        Some(Self {
+            sequence,
+            subject,
+            receipt,
+        })
+    }
+}
+
+impl Subject {
+    fn of(image: &Item) -> Option<Self> {
+        Some(Self {
+            id: id(image, "id")?,
+            organization: id(image, "organization")?,
+            source: id(image, "source")?,
+        })
+    }
+}
+
+fn id<T: FromStr>(image: &Item, attribute: &str) -> Option<T> {
+    match image.inner().get(attribute)? {
+        AttributeValue::S(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The place of a record in its shard: a decimal number of up to 40 digits, more than an integer type holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SequenceNumber(String);
+
+impl SequenceNumber {
+    /// `None` for the empty text: as an identifier of a failure it would fail the whole batch.
+    pub(crate) fn new(text: String) -> Option<Self> {
+        (!text.is_empty()).then_some(Self(text))
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('0')
+    }
+}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.digits(), other.digits());
+        a.len()
+            .cmp(&b.len())
+            .then_with(|| a.cmp(b))
+            .then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sequence_numbers_sort_as_numbers(a in any::<u128>(), b in any::<u128>(), zeros in 0_usize..3) {
+            let number = |n: u128| SequenceNumber::new(format!("{}{n}", "0".repeat(zeros))).unwrap();
+            prop_assert_eq!(number(a).cmp(&number(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn longer_ones_than_any_integer_sort_too() {
+        let number = |text: &str| SequenceNumber::new(text.into()).unwrap();
+        assert!(number(&"9".repeat(40)) > number(&format!("8{}", "9".repeat(39))));
+        assert!(number(&"1".repeat(40)) > number(&"9".repeat(39)));
+        assert_eq!(SequenceNumber::new(String::new()), None);
+    }
+}

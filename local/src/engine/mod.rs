@@ -1,0 +1,469 @@
+//! The embedded DynamoDB: one thread that owns the database, the tables of the template, and the SDK's client that reaches it without a
+//! network.
+//!
+//! SQLite blocks, and the engine serves one call at a time: so it has a thread of its own, and everything else waits for it as it would
+//! for a server. The same thread owns the second connection, so that the two never wait for each other's locks.
+
+mod connector;
+mod dispatch;
+mod fault;
+mod http;
+mod side;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Credentials, SharedHttpClient};
+use bytes::Bytes;
+use dynoxide::Database;
+use dynoxide::actions::get_records::Record;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub use self::dispatch::Answer;
+pub use self::fault::{Fault, FaultKind, Faults};
+
+use self::dispatch::Wakes;
+use self::side::Side;
+use crate::template::{Table, Template};
+
+/// What the tables' names begin with. (The engine makes shard ids of the names, and clients refuse those of very short names.)
+const TABLE_PREFIX: &str = "hookline-";
+
+/// The name of the database within its folder.
+const DATABASE_FILE: &str = "hookline.db";
+
+/// Where the hub keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// In memory: it ends with the process.
+    Memory,
+    /// In a folder, which is made when it is missing. It survives the end of the process, however that comes.
+    Dir(PathBuf),
+}
+
+/// Why the engine cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file or folder cannot be made or read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder is in use by another hub.
+    #[error("{0} is in use by another hub")]
+    InUse(PathBuf),
+    /// The database is not laid out as this program knows it.
+    #[error("the embedded database is not laid out as expected: {0}")]
+    Layout(String),
+    /// A table exists and is not the one that the template describes.
+    #[error(
+        "the table {table} was made by another template.yaml ({what} differ); \
+         start with another folder (--data), or move the present one away to begin anew"
+    )]
+    OtherTable {
+        /// The table's logical id.
+        table: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The engine refuses a call of ours.
+    #[error("{operation}: {message}")]
+    Refused {
+        /// What was called.
+        operation: &'static str,
+        /// What it answered.
+        message: String,
+    },
+    /// SQLite failed.
+    #[error("the embedded database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The engine has ended.
+    #[error("the embedded database has ended")]
+    Closed,
+}
+
+/// How safely a write lies on the disk when it is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives the end of the process, however that comes, and a loss of power.
+    #[default]
+    Full,
+    /// It survives the end of the process, however that comes; the last moments before a loss of power may be missing.
+    Process,
+}
+
+/// A handle on the engine; clones share it.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    jobs: mpsc::UnboundedSender<Job>,
+    wakers: HashMap<String, Arc<Notify>>,
+    names: BTreeMap<String, String>,
+    faults: Faults,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the engine's thread is asked to do.
+enum Job {
+    Run(Box<dyn FnOnce(&Core) + Send>),
+    Close,
+}
+
+/// What the engine's thread owns.
+struct Core {
+    database: Database,
+    side: Side,
+    /// Held as long as the database is open, so that no second hub works on the same folder.
+    _lock: Option<std::fs::File>,
+}
+
+/// Records of a stream, and where to read on.
+pub(crate) struct StreamPage {
+    pub(crate) records: Vec<Record>,
+    pub(crate) next: Option<String>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("tables", &self.inner.names).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the database, makes the tables of the template that are missing, and checks those that are there.
+    ///
+    /// # Errors
+    /// When the folder cannot be used or is in use, or holds something else than this template's tables.
+    pub async fn open(data: &Data, template: &Template, durability: Durability) -> Result<Self, EngineError> {
+        let (data, template) = (data.clone(), template.clone());
+        tokio::task::spawn_blocking(move || {
+            let lock = match &data {
+                Data::Memory => None,
+                Data::Dir(folder) => Some(lock_folder(folder)?),
+            };
+            Self::start(&data, &template, durability, lock)
+        })
+        .await
+        .unwrap_or(Err(EngineError::Closed))
+    }
+
+    /// Opens the database of a folder beside the hub that may be running on it: for a call or two of a command line. SQLite keeps the
+    /// two apart.
+    ///
+    /// # Errors
+    /// When there is no database, or it holds something else than this template's tables.
+    pub async fn open_beside(folder: &Path, template: &Template) -> Result<Self, EngineError> {
+        let (folder, template) = (folder.to_owned(), template.clone());
+        tokio::task::spawn_blocking(move || {
+            let file = folder.join(DATABASE_FILE);
+            std::fs::metadata(&file).map_err(|source| EngineError::File { path: file, source })?;
+            Self::start(&Data::Dir(folder), &template, Durability::Full, None)
+        })
+        .await
+        .unwrap_or(Err(EngineError::Closed))
+    }
+
+    fn start(data: &Data, template: &Template, durability: Durability, lock: Option<std::fs::File>) -> Result<Self, EngineError> {
+        let path = match data {
+            Data::Memory => memory_name(),
+            Data::Dir(folder) => folder.join(DATABASE_FILE).to_string_lossy().into_owned(),
+        };
+        let database = Database::new(&path).map_err(|error| refused("open", &error))?;
+        if durability == Durability::Process {
+            // The engine's only public switch for SQLite's `synchronous`: it sets NORMAL.
+            database.disable_bulk_loading().map_err(|error| refused("synchronous", &error))?;
+        }
+        let side = Side::open(&path)?;
+        let mut names = BTreeMap::new();
+        let mut wakers = HashMap::new();
+        for table in &template.tables {
+            let name = format!("{TABLE_PREFIX}{}", table.logical_id);
+            prepare_table(&database, table, &name)?;
+            if table.has_stream {
+                wakers.insert(name.clone(), Arc::new(Notify::new()));
+            }
+            names.insert(table.logical_id.clone(), name);
+        }
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || work(&Core { database, side, _lock: lock }, queue))
+            .map_err(|source| EngineError::File { path: path.into(), source })?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { inner: Arc::new(Inner { jobs, wakers, names, faults: Faults::default(), thread }) })
+    }
+
+    /// The name under which the engine keeps a table of the template.
+    #[must_use]
+    pub fn table_name(&self, logical_id: &str) -> Option<&str> {
+        self.inner.names.get(logical_id).map(String::as_str)
+    }
+
+    /// The logical id of the table that the engine keeps under this name; the name itself when it is none of the template's.
+    #[must_use]
+    pub fn logical_id(&self, name: &str) -> String {
+        let logical = name.strip_prefix(TABLE_PREFIX).filter(|logical| self.inner.names.contains_key(*logical));
+        logical.unwrap_or(name).to_owned()
+    }
+
+    /// A client of the AWS SDK whose requests go to this engine without a network, with the timeouts and retries that the functions'
+    /// own client has.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let endpoint = Some("http://embedded.invalid");
+        store::connect::client_over("us-east-1", credentials, endpoint, SharedHttpClient::new(connector::InProcess(self.clone())))
+    }
+
+    /// The faults that tests may ask for.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// One call of the DynamoDB API: the operation as in `X-Amz-Target` after its dot, and the JSON body.
+    pub async fn call(&self, operation: &str, body: Bytes) -> Answer {
+        let operation = operation.to_owned();
+        let answer = self.run(move |core| dispatch::run(&core.database, &operation, &body)).await;
+        let answer = answer.unwrap_or_else(|_| Answer::error(500, "InternalServerError", "the embedded database has ended"));
+        match &answer.wakes {
+            Wakes::Nobody => {}
+            Wakes::Table(name) => {
+                if let Some(waker) = self.inner.wakers.get(name) {
+                    waker.notify_one();
+                }
+            }
+            Wakes::All => self.inner.wakers.values().for_each(|waker| waker.notify_one()),
+        }
+        answer
+    }
+
+    /// Serves the DynamoDB API over HTTP, for looking into the tables with the AWS CLI, until the engine ends. Only a loopback address
+    /// is taken: there is no authentication.
+    ///
+    /// # Errors
+    /// When the address is not loopback or cannot be listened on.
+    pub async fn serve(&self, address: std::net::SocketAddr) -> std::io::Result<(std::net::SocketAddr, tokio::task::JoinHandle<()>)> {
+        http::serve(self.clone(), address).await
+    }
+
+    /// Deletes what has outlived its time to live; how many items.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sweep_ttl(&self) -> Result<usize, EngineError> {
+        let swept = self.run(|core| core.database.sweep_ttl().map_err(|error| refused("sweep_ttl", &error))).await??;
+        if swept > 0 {
+            self.inner.wakers.values().for_each(|waker| waker.notify_one());
+        }
+        Ok(swept)
+    }
+
+    /// Deletes stream records that were made before that second since 1970.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn trim_streams(&self, before: i64) -> Result<(), EngineError> {
+        for name in self.inner.wakers.keys().cloned() {
+            while !self.run_side(name.clone(), move |side, name| side.trim_older(name, before)).await? {}
+        }
+        Ok(())
+    }
+
+    /// Deletes a table's stream records up to and with this one.
+    pub(crate) async fn trim_passed(&self, table: &str, through: &str) -> Result<(), EngineError> {
+        let through = Arc::<str>::from(through);
+        loop {
+            let through = Arc::clone(&through);
+            if self.run_side(table.to_owned(), move |side, name| side.trim_passed(name, &through)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn run_side<T: Send + 'static>(
+        &self,
+        table: String,
+        work: impl FnOnce(&Side, &str) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.run(move |core| work(&core.side, &table)).await?
+    }
+
+    /// What tells that a table's stream may hold something new. `None` when it has no stream.
+    pub(crate) fn waker(&self, table: &str) -> Option<Arc<Notify>> {
+        self.inner.wakers.get(table).cloned()
+    }
+
+    /// The ARN of a table's stream.
+    pub(crate) async fn stream_arn(&self, table: &str) -> Result<String, EngineError> {
+        let request = json!({"TableName": table});
+        let answer = self.run(move |core| call_json(&core.database, "DescribeTable", &request)).await??;
+        let arn = answer.pointer("/Table/LatestStreamArn").and_then(Value::as_str);
+        arn.map(str::to_owned).ok_or_else(|| EngineError::Layout(format!("{table} has no stream")))
+    }
+
+    /// The place in a stream behind a record, or its beginning.
+    pub(crate) async fn stream_position(&self, stream_arn: &str, after: Option<&str>) -> Result<String, EngineError> {
+        let describe = json!({"StreamArn": stream_arn});
+        let mut request = json!({"StreamArn": stream_arn, "ShardIteratorType": "TRIM_HORIZON"});
+        if let Some(after) = after {
+            request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
+            request["SequenceNumber"] = after.into();
+        }
+        let position = self.run(move |core| -> Result<Value, EngineError> {
+            let stream = call_json(&core.database, "DescribeStream", &describe)?;
+            request["ShardId"] = stream.pointer("/StreamDescription/Shards/0/ShardId").cloned().unwrap_or_default();
+            call_json(&core.database, "GetShardIterator", &request)
+        });
+        let position = position.await??;
+        let iterator = position.get("ShardIterator").and_then(Value::as_str).map(str::to_owned);
+        iterator.ok_or_else(|| EngineError::Layout("GetShardIterator gives none".into()))
+    }
+
+    /// Reads a stream on from a place.
+    pub(crate) async fn read_stream(&self, position: String, limit: usize) -> Result<StreamPage, EngineError> {
+        let request = dynoxide::actions::get_records::GetRecordsRequest { shard_iterator: position, limit: Some(limit) };
+        let read = self.run(move |core| core.database.get_records(request).map_err(|error| refused("GetRecords", &error)));
+        let read = read.await??;
+        Ok(StreamPage { records: read.records, next: read.next_shard_iterator })
+    }
+
+    /// How far a mapping has read a stream.
+    pub(crate) async fn checkpoint(&self, mapping: &str, stream_arn: &str) -> Result<Option<String>, EngineError> {
+        let (mapping, stream_arn) = (mapping.to_owned(), stream_arn.to_owned());
+        self.run(move |core| core.side.checkpoint(&mapping, &stream_arn)).await?
+    }
+
+    /// Notes how far a mapping has read a stream.
+    pub(crate) async fn set_checkpoint(&self, mapping: &str, stream_arn: &str, sequence: &str) -> Result<(), EngineError> {
+        let (mapping, stream_arn, sequence) = (mapping.to_owned(), stream_arn.to_owned(), sequence.to_owned());
+        self.run(move |core| core.side.set_checkpoint(&mapping, &stream_arn, &sequence)).await?
+    }
+
+    /// Ends the engine: what was asked for before is still done, and the database is closed when this returns.
+    pub async fn close(&self) {
+        // Ended already, when it cannot be sent.
+        self.inner.jobs.send(Job::Close).ok();
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
+        }
+    }
+
+    /// Runs something on the engine's thread.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Core) -> T + Send + 'static) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Run(Box::new(move |core| {
+            // Whoever asked may have gone; then nobody wants the answer.
+            reply.send(work(core)).ok();
+        }));
+        self.inner.jobs.send(job).map_err(|_| EngineError::Closed)?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+}
+
+/// The engine's thread.
+fn work(core: &Core, mut queue: mpsc::UnboundedReceiver<Job>) {
+    while let Some(Job::Run(job)) = queue.blocking_recv() {
+        if catch_unwind(AssertUnwindSafe(|| job(core))).is_err() {
+            tracing::error!(error_type = "engine_panic", "a call of the embedded database panicked");
+        }
+    }
+}
+
+/// A name for a database in memory that two connections of this process can open, and nobody else.
+fn memory_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("file:hookline-{}-{}?mode=memory&cache=shared", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Makes the folder, for this user only because its tables hold secrets, and takes it.
+fn lock_folder(folder: &Path) -> Result<std::fs::File, EngineError> {
+    let fail = |path: &Path, source| EngineError::File { path: path.to_owned(), source };
+    if !folder.exists() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|source| fail(folder, source))?;
+    }
+    let path = folder.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| fail(&path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::InUse(folder.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(fail(&path, source)),
+    }
+}
+
+fn refused(operation: &'static str, error: &dynoxide::DynoxideError) -> EngineError {
+    EngineError::Refused { operation, message: error.to_string() }
+}
+
+/// A call of ours that must succeed.
+fn call_json(database: &Database, operation: &'static str, request: &Value) -> Result<Value, EngineError> {
+    let answer = dispatch::run(database, operation, request.to_string().as_bytes());
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status == 200 {
+        return Ok(body);
+    }
+    let message = body.get("message").or_else(|| body.get("Message")).and_then(Value::as_str).unwrap_or("failed").to_owned();
+    Err(EngineError::Refused { operation, message })
+}
+
+/// Makes a table of the template, or makes sure that the one that is there is the same.
+fn prepare_table(database: &Database, table: &Table, name: &str) -> Result<(), EngineError> {
+    let wanted = table.create_request(name);
+    let names = call_json(database, "ListTables", &json!({}))?;
+    let exists = names["TableNames"].as_array().is_some_and(|names| names.iter().any(|existing| existing == name));
+    if exists {
+        let present = call_json(database, "DescribeTable", &json!({"TableName": name}))?;
+        return same_table(&wanted, &present["Table"])
+            .map_err(|what| EngineError::OtherTable { table: table.logical_id.clone(), what });
+    }
+    call_json(database, "CreateTable", &wanted)?;
+    if let Some(attribute) = &table.ttl_attribute {
+        let specification = json!({"AttributeName": attribute, "Enabled": true});
+        call_json(database, "UpdateTimeToLive", &json!({"TableName": name, "TimeToLiveSpecification": specification}))?;
+    }
+    Ok(())
+}
+
+/// Compares what was asked for with what is there; says what differs.
+fn same_table(wanted: &Value, present: &Value) -> Result<(), &'static str> {
+    if wanted["KeySchema"] != present["KeySchema"] {
+        return Err("the keys");
+    }
+    let indexes = |table: &Value| -> BTreeMap<String, Value> {
+        let described = table["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+        let parts = described.map(|index| {
+            let projection = json!({"keys": index["KeySchema"], "type": index["Projection"]["ProjectionType"],
+                "attributes": index["Projection"]["NonKeyAttributes"]});
+            (index["IndexName"].to_string(), projection)
+        });
+        parts.collect()
+    };
+    if indexes(wanted) != indexes(present) {
+        return Err("the indexes");
+    }
+    if wanted["StreamSpecification"] != present["StreamSpecification"] {
+        return Err("the streams");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

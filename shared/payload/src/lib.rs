@@ -1,0 +1,26 @@
+//! The common payload of Hookline and all rules about it that need nothing but their arguments: ids, events, provider presets,
+//! signature schemes, filters, the vocabulary of deliveries.
+//!
+//! This room is pure: no async, no AWS, no network, and no clock of its own ([`Clock`] is only the shape in which time comes in).
+//! Everything here can be tested with values alone.
+
+pub mod clock;
+pub mod delivery;
+pub mod event;
+pub mod filter;
+pub mod id;
+pub mod key;
+pub mod organization;
+pub mod outbound;
+pub mod preset;
+pub mod receipt;
+pub mod scheme;
+pub mod source;
+pub mod webhook;
+
+mod json;
+
+pub use clock::Clock;
+pub use event::Event;
+pub use id::{EventId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
+pub use receipt::Receipt;

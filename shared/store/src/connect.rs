@@ -1,0 +1,186 @@
+//! Names of tables, and the client that reaches them.
+//!
+//! The client is built by hand: in Lambda the credentials are environment variables, so nothing else of the SDK's configuration is
+//! needed, and most of its cold start is saved. It trusts only the roots that AWS endpoints chain to
+//! (<https://www.amazontrust.com/repository/>) and uses ring, whose first handshake is several times faster than the default's.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedAsyncSleep, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use crate::Dynamo;
+
+/// The roots that AWS endpoints chain to.
+const AMAZON_ROOTS: &str = include_str!("../roots/amazon-trust-services.pem");
+
+/// The names of the tables. A function that may not touch a table has no name for it: the empty text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Requests as they arrived.
+    pub inbox: String,
+    /// What became of receipts that made no event.
+    pub receipts: String,
+    /// Events.
+    pub events: String,
+    /// Deliveries with their attempts.
+    pub deliveries: String,
+    /// Webhooks, their health and their set's version.
+    pub webhooks: String,
+    /// Sources and their doors.
+    pub sources: String,
+    /// Secrets of sources and webhooks.
+    pub secrets: String,
+    /// Organizations, API keys, leases.
+    pub registry: String,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Receipts, in days.
+    pub inbox_days: u16,
+    /// Events and deliveries, in days.
+    pub event_days: u16,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            inbox_days: 7,
+            event_days: 30,
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// A variable of the environment is missing.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable of the environment cannot be used.
+    #[error("the environment variable {0} is not a whole number of days from 1 to 3650")]
+    NotDays(&'static str),
+    /// The trust anchors cannot be read: the build is broken.
+    #[error("the built-in root certificates cannot be read")]
+    Roots,
+}
+
+/// The store as the environment of a Lambda function describes it: `*_TABLE`, `AWS_REGION`, the three credentials, optionally
+/// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, `INBOX_RETENTION_DAYS`, `EVENT_RETENTION_DAYS`.
+///
+/// # Errors
+/// What is missing.
+pub fn dynamo_from_env() -> Result<Dynamo, ConnectError> {
+    let optional = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let required = |name: &'static str| optional(name).ok_or(ConnectError::Missing(name));
+    let table = |name: &str| optional(name).unwrap_or_default();
+    let days = |name: &'static str, default: u16| match optional(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|days| (1..=3650).contains(days))
+            .ok_or(ConnectError::NotDays(name)),
+    };
+    let credentials = Credentials::new(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        optional("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    );
+    let endpoint = optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL"));
+    let client = client(&required("AWS_REGION")?, credentials, endpoint.as_deref())?;
+    let tables = Tables {
+        inbox: table("INBOX_TABLE"),
+        receipts: table("RECEIPTS_TABLE"),
+        events: table("EVENTS_TABLE"),
+        deliveries: table("DELIVERIES_TABLE"),
+        webhooks: table("WEBHOOKS_TABLE"),
+        sources: table("SOURCES_TABLE"),
+        secrets: table("SECRETS_TABLE"),
+        registry: table("REGISTRY_TABLE"),
+    };
+    let defaults = Retention::default();
+    let retention = Retention {
+        inbox_days: days("INBOX_RETENTION_DAYS", defaults.inbox_days)?,
+        event_days: days("EVENT_RETENTION_DAYS", defaults.event_days)?,
+    };
+    Ok(Dynamo::new(client, tables, retention))
+}
+
+/// A client for one region, or for another endpoint that speaks the same protocol.
+///
+/// # Errors
+/// [`ConnectError::Roots`].
+pub fn client(region: &str, credentials: Credentials, endpoint: Option<&str>) -> Result<Client, ConnectError> {
+    let http = if endpoint.is_some_and(|url| url.starts_with("http://")) {
+        Builder::new().build_http()
+    } else {
+        https_client()?
+    };
+    Ok(client_over(region, credentials, endpoint, http))
+}
+
+/// A client over a given HTTP client: how an embedded engine is reached without a network.
+#[must_use]
+pub fn client_over(
+    region: &str,
+    credentials: Credentials,
+    endpoint: Option<&str>,
+    http: impl Into<SharedHttpClient>,
+) -> Client {
+    let mut config = Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(credentials)
+        .http_client(http.into())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        // Within what a sender waits for: three attempts, and an answer that says to come again.
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(1))
+                .operation_attempt_timeout(Duration::from_secs(3))
+                .operation_timeout(Duration::from_secs(8))
+                .build(),
+        )
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(url) = endpoint {
+        config = config.endpoint_url(url);
+    }
+    Client::from_conf(config.build())
+}
+
+fn https_client() -> Result<SharedHttpClient, ConnectError> {
+    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
+    let context = TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|_| ConnectError::Roots)?;
+    Ok(Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(context)
+        .build_https())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_roots_are_read() {
+        assert_eq!(AMAZON_ROOTS.matches("-----BEGIN CERTIFICATE-----").count(), 5);
+        assert!(https_client().is_ok());
+    }
+}

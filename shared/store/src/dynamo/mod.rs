@@ -1,0 +1,162 @@
+//! The adapter: every capability over the tables, with the SDK.
+
+mod deliveries;
+mod events;
+mod registry;
+mod sources;
+mod webhooks;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use payload::OrganizationId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::connect::Retention;
+use crate::{StoreError, Tables};
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// The store in DynamoDB. Clones are cheap and share the cache of webhook sets.
+#[derive(Debug, Clone)]
+pub struct Dynamo {
+    client: Client,
+    tables: Arc<Tables>,
+    retention: Retention,
+    sets: Arc<Mutex<HashMap<OrganizationId, webhooks::CachedSet>>>,
+}
+
+impl Dynamo {
+    /// The store behind a client.
+    #[must_use]
+    pub fn new(client: Client, tables: Tables, retention: Retention) -> Self {
+        Self {
+            client,
+            tables: Arc::new(tables),
+            retention,
+            sets: Arc::default(),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        key: Attributes,
+        consistent: bool,
+    ) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(table)
+            .set_key(Some(key))
+            .consistent_read(consistent)
+            .send()
+            .await
+            .map_err(sdk_error)?;
+        answer.item.map(read).transpose()
+    }
+
+    /// Writes all of `writes` or none. `None` is success, otherwise the reasons by position (`None` where that one was fine).
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Option<Vec<Option<String>>>, StoreError> {
+        let outcome = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        let Err(error) = outcome else { return Ok(None) };
+        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
+            let reasons: Vec<Option<String>> = canceled
+                .cancellation_reasons()
+                .iter()
+                .map(|reason| reason.code().filter(|code| *code != "None").map(str::to_owned))
+                .collect();
+            if let Some(other) = reasons.iter().flatten().find(|code| *code != "ConditionalCheckFailed") {
+                return Err(by_code(other));
+            }
+            return Ok(Some(reasons));
+        }
+        Err(sdk_error(error))
+    }
+}
+
+fn read<T: DeserializeOwned>(attributes: Attributes) -> Result<T, StoreError> {
+    crate::item::read(serde_dynamo::Item::from(attributes))
+}
+
+fn write<T: Serialize>(item: &T) -> Result<Attributes, StoreError> {
+    serde_dynamo::to_item(item).map_err(|error| StoreError::Refused(error.to_string()))
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn key<const N: usize>(parts: [(&str, &str); N]) -> Attributes {
+    parts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), text(value)))
+        .collect()
+}
+
+/// A put that fails when the item is there.
+fn put_new<T: Serialize>(table: &str, hash_key: &str, item: &T) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(write(item)?))
+        .condition_expression("attribute_not_exists(#key)")
+        .expression_attribute_names("#key", hash_key);
+    Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+}
+
+fn delete(table: &str, key: Attributes) -> Result<TransactWriteItem, StoreError> {
+    Ok(TransactWriteItem::builder()
+        .delete(
+            Delete::builder()
+                .table_name(table)
+                .set_key(Some(key))
+                .build()
+                .map_err(built)?,
+        )
+        .build())
+}
+
+fn built(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Refused(error.to_string())
+}
+
+/// Sorts an error by its code; messages differ between engines and may hold what must not be logged.
+fn sdk_error<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> StoreError {
+    match &error {
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some(code) => by_code(code),
+            None => StoreError::Unavailable("an answer without an error code".into()),
+        },
+        SdkError::ConstructionFailure(_) => StoreError::Refused("the request could not be built".into()),
+        SdkError::TimeoutError(_) => StoreError::Unavailable("timeout".into()),
+        SdkError::DispatchFailure(_) => StoreError::Unavailable("no connection".into()),
+        _ => StoreError::Unavailable("an answer that could not be read".into()),
+    }
+}
+
+fn by_code(code: &str) -> StoreError {
+    match code {
+        "ConditionalCheckFailedException" | "ConditionalCheckFailed" => StoreError::Conflict,
+        "ValidationException"
+        | "ValidationError"
+        | "SerializationException"
+        | "ItemCollectionSizeLimitExceededException"
+        | "ItemCollectionSizeLimitExceeded" => StoreError::Refused(code.into()),
+        // Throttling, internal errors, and what the operator can mend: missing tables, missing rights.
+        _ => StoreError::Unavailable(code.into()),
+    }
+}

@@ -1,0 +1,199 @@
+//! Webhooks, their health, and the cached set of an organization's webhooks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use payload::key::TimedSecret;
+use payload::webhook::{Health, Webhook};
+use payload::{OrganizationId, WebhookId};
+
+use super::{Attributes, Dynamo, built, delete, key, number, put_new, read, sdk_error, text, write};
+use crate::item::{HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SecretsItem, VERSION_KEY, VersionItem, WebhookItem};
+use crate::{HealthLog, StoreError, WebhookSet, WebhookSets, Webhooks};
+
+/// An organization's registrations as they were at one version of the set.
+#[derive(Debug, Clone)]
+pub(super) struct CachedSet {
+    version: u64,
+    webhooks: Arc<Vec<Webhook>>,
+}
+
+/// The most organizations whose sets are kept in memory.
+const MAX_CACHED_SETS: usize = 1000;
+
+impl WebhookSets for Dynamo {
+    async fn webhook_set(&self, organization: &OrganizationId) -> Result<WebhookSet, StoreError> {
+        // Health items and the version lie next to each other: one small read tells both.
+        let (mut version, mut failing) = (0, HashMap::new());
+        for item in self.webhook_items(organization, HEALTH_PREFIX, VERSION_KEY).await? {
+            if item
+                .get("id")
+                .and_then(|id| id.as_s().ok())
+                .is_some_and(|id| id == VERSION_KEY)
+            {
+                version = read::<VersionItem>(item)?.n;
+            } else {
+                let health: Health = read::<HealthItem>(item)?.try_into()?;
+                failing.insert(health.webhook.clone(), health);
+            }
+        }
+        let cached = self
+            .sets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(organization)
+            .cloned();
+        if let Some(set) = cached.filter(|set| set.version == version) {
+            return Ok(WebhookSet {
+                webhooks: set.webhooks,
+                failing,
+            });
+        }
+        let webhooks = Arc::new(self.webhooks_of(organization).await?);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if sets.len() >= MAX_CACHED_SETS {
+            sets.clear();
+        }
+        sets.insert(
+            organization.clone(),
+            CachedSet {
+                version,
+                webhooks: Arc::clone(&webhooks),
+            },
+        );
+        Ok(WebhookSet { webhooks, failing })
+    }
+}
+
+impl HealthLog for Dynamo {
+    async fn set_failing(&self, organization: &OrganizationId, health: &Health) -> Result<(), StoreError> {
+        let outcome = self
+            .client
+            .put_item()
+            .table_name(&self.tables.webhooks)
+            .set_item(Some(write(&HealthItem::new(organization, health))?))
+            .condition_expression("attribute_not_exists(id)")
+            .send()
+            .await
+            .map_err(sdk_error);
+        match outcome {
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.client
+            .delete_item()
+            .table_name(&self.tables.webhooks)
+            .set_key(Some(health_key(organization, webhook)))
+            .send()
+            .await
+            .map_err(sdk_error)?;
+        Ok(())
+    }
+}
+
+impl Webhooks for Dynamo {
+    async fn create_webhook(&self, webhook: &Webhook, secrets: &[TimedSecret]) -> Result<(), StoreError> {
+        let writes = vec![
+            put_new(&self.tables.webhooks, "id", &WebhookItem::from(webhook))?,
+            put_new(
+                &self.tables.secrets,
+                "owner",
+                &SecretsItem::new(webhook.id.as_str(), secrets),
+            )?,
+            self.count_version(&webhook.organization)?,
+        ];
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let item: Option<WebhookItem> = self
+            .get(&self.tables.webhooks, webhook_key(organization, id.as_str()), true)
+            .await?;
+        item.map(TryInto::try_into).transpose()
+    }
+
+    async fn webhooks_of(&self, organization: &OrganizationId) -> Result<Vec<Webhook>, StoreError> {
+        let mut webhooks = Vec::new();
+        for item in self.webhook_items(organization, WebhookId::PREFIX, "wh_~").await? {
+            // One registration that cannot be read must not stop the deliveries to all others.
+            match read::<WebhookItem>(item).and_then(Webhook::try_from) {
+                Ok(webhook) => webhooks.push(webhook),
+                Err(error @ StoreError::Newer { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%organization, error_type = error.error_type(), "a stored webhook cannot be read and gets nothing");
+                }
+            }
+        }
+        Ok(webhooks)
+    }
+
+    async fn delete_webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<bool, StoreError> {
+        if self.webhook(organization, id).await?.is_none() {
+            return Ok(false);
+        }
+        let writes = vec![
+            delete(&self.tables.webhooks, webhook_key(organization, id.as_str()))?,
+            delete(&self.tables.webhooks, health_key(organization, id))?,
+            delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
+            self.count_version(organization)?,
+        ];
+        self.transact(writes).await?;
+        Ok(true)
+    }
+}
+
+impl Dynamo {
+    /// All items of an organization whose range key lies between these two, consistently read.
+    async fn webhook_items(
+        &self,
+        organization: &OrganizationId,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.tables.webhooks)
+            .key_condition_expression("organization = :organization AND id BETWEEN :from AND :to")
+            .expression_attribute_values(":organization", text(organization.as_str()))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.map_err(sdk_error)?);
+        }
+        Ok(items)
+    }
+
+    fn count_version(&self, organization: &OrganizationId) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder()
+            .table_name(&self.tables.webhooks)
+            .set_key(Some(webhook_key(organization, VERSION_KEY)))
+            .update_expression("SET v = :version ADD n :one")
+            .expression_attribute_values(":version", number(SCHEMA_VERSION))
+            .expression_attribute_values(":one", number(1));
+        Ok(TransactWriteItem::builder()
+            .update(update.build().map_err(built)?)
+            .build())
+    }
+}
+
+fn webhook_key(organization: &OrganizationId, id: &str) -> Attributes {
+    key([("organization", organization.as_str()), ("id", id)])
+}
+
+fn health_key(organization: &OrganizationId, webhook: &WebhookId) -> Attributes {
+    webhook_key(organization, &format!("{HEALTH_PREFIX}{webhook}"))
+}

@@ -1,0 +1,77 @@
+//! Items of the deliveries table.
+
+use payload::delivery::{Attempt, Delivery, DeliveryStatus};
+use payload::{EventId, OrganizationId, WebhookId};
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
+use crate::StoreError;
+
+/// One event for one webhook, with its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryItem {
+    v: u32,
+    event: EventId,
+    webhook: WebhookId,
+    organization: OrganizationId,
+    status: DeliveryStatus,
+    /// When it was first recorded, in milliseconds since 1970.
+    at: i64,
+    ttl: i64,
+    webhook_shard: String,
+    /// Only while it is due: without it the item is not in the index `due`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<i64>,
+    #[serde(default)]
+    fence: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
+}
+
+/// The hash key of a bucket in the index `due`.
+pub(crate) fn bucket_key(bucket: u8) -> String {
+    format!("bucket#{bucket:02}")
+}
+
+impl DeliveryItem {
+    /// The item of a delivery that expires `days` after it was first recorded.
+    #[must_use]
+    pub fn new(delivery: &Delivery, days: u16) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            event: delivery.event.clone(),
+            webhook: delivery.webhook.clone(),
+            organization: delivery.organization.clone(),
+            status: delivery.status,
+            at: delivery.created_at.as_millisecond(),
+            ttl: expiry(delivery.created_at, days),
+            webhook_shard: time_shard(delivery.webhook.as_str(), delivery.event.as_str()),
+            bucket: delivery
+                .next_attempt
+                .map(|_| bucket_key(Delivery::bucket(&delivery.webhook))),
+            due: delivery.next_attempt.map(|at| at.as_millisecond()),
+            fence: delivery.fence,
+            attempts: delivery.attempts.clone(),
+        }
+    }
+}
+
+impl TryFrom<DeliveryItem> for Delivery {
+    type Error = StoreError;
+
+    fn try_from(item: DeliveryItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            event: item.event,
+            webhook: item.webhook,
+            organization: item.organization,
+            status: item.status,
+            created_at: timestamp(item.at)?,
+            next_attempt: item.due.map(timestamp).transpose()?,
+            attempts: item.attempts,
+            fence: item.fence,
+        })
+    }
+}

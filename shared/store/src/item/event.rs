@@ -1,0 +1,84 @@
+//! Items of the events table.
+
+use payload::event::{Content, EventMeta};
+use payload::{Event, EventId, OrganizationId, ReceiptId};
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
+use crate::StoreError;
+
+/// An event, self-contained: delivery reads nothing else to know what to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventItem {
+    v: u32,
+    id: EventId,
+    organization: OrganizationId,
+    org_shard: String,
+    /// When it reached us, in milliseconds since 1970.
+    at: i64,
+    ttl: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptId>,
+    /// For the index: what lists show without reading the item.
+    #[serde(rename = "type")]
+    event_type: String,
+    /// For the index, as `type` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// JSON: the common payload without `data` and `previousAttributes`.
+    meta: Blob,
+    data: Content,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Content>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    body: Blob,
+}
+
+impl EventItem {
+    /// The item of an event that expires `days` after it reached us.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when its metadata cannot be written as JSON.
+    pub fn new(event: &Event, days: u16) -> Result<Self, StoreError> {
+        let meta = serde_json::to_vec(&event.meta).map_err(|error| StoreError::Refused(error.to_string()))?;
+        Ok(Self {
+            v: SCHEMA_VERSION,
+            org_shard: time_shard(event.organization.as_str(), event.id.as_str()),
+            id: event.id.clone(),
+            organization: event.organization.clone(),
+            at: event.received_at.as_millisecond(),
+            ttl: expiry(event.received_at, days),
+            receipt: event.receipt.clone(),
+            event_type: event.meta.event_type.clone(),
+            source: event.meta.source.as_ref().map(|source| source.id.to_string()),
+            meta: Blob::pack(&meta),
+            data: event.data.clone(),
+            previous: event.previous_attributes.clone(),
+            content_type: event.content_type.clone(),
+            body: Blob::pack(&event.body),
+        })
+    }
+}
+
+impl TryFrom<EventItem> for Event {
+    type Error = StoreError;
+
+    fn try_from(item: EventItem) -> Result<Self, StoreError> {
+        let meta: EventMeta = serde_json::from_slice(&item.meta.unpack()?)
+            .map_err(|_| StoreError::Unreadable("an event's metadata".into()))?;
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            receipt: item.receipt,
+            received_at: timestamp(item.at)?,
+            meta,
+            data: item.data,
+            previous_attributes: item.previous,
+            content_type: item.content_type,
+            body: item.body.unpack()?.into(),
+        })
+    }
+}

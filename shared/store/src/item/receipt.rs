@@ -1,0 +1,167 @@
+//! Items of the inbox and of the receipts table.
+
+use payload::receipt::{Header, HeaderValue, MAX_STORED_BODY_BYTES, ReceiptOutcome, ReceiptStatus};
+use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId};
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
+use crate::StoreError;
+
+/// A request as it arrived, in the inbox. The attribute `again` is not part of it: it is set by whoever asks for another verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptItem {
+    v: u32,
+    id: ReceiptId,
+    organization: OrganizationId,
+    source: SourceId,
+    method: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    query: String,
+    /// JSON: `[[name, value], …]`, with a third member 1 where the value is a salted hash.
+    headers: Blob,
+    body: Blob,
+    /// Milliseconds since 1970.
+    at: i64,
+    ttl: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredHeader {
+    Text(String, String),
+    Hashed(String, String, u8),
+}
+
+impl ReceiptItem {
+    /// The item of a receipt that expires `days` after it arrived.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] when the body does not fit an item after compression.
+    pub fn new(receipt: &Receipt, days: u16) -> Result<Self, StoreError> {
+        let body = Blob::pack(&receipt.body);
+        if body.stored_len() > MAX_STORED_BODY_BYTES {
+            return Err(StoreError::TooLarge {
+                limit: MAX_STORED_BODY_BYTES,
+            });
+        }
+        let headers: Vec<StoredHeader> = receipt
+            .headers
+            .iter()
+            .map(|Header { name, value }| match value {
+                HeaderValue::Text(text) => StoredHeader::Text(name.clone(), text.clone()),
+                HeaderValue::Hashed(hash) => StoredHeader::Hashed(name.clone(), hash.clone(), 1),
+            })
+            .collect();
+        let headers = serde_json::to_vec(&headers).map_err(|error| StoreError::Refused(error.to_string()))?;
+        Ok(Self {
+            v: SCHEMA_VERSION,
+            id: receipt.id.clone(),
+            organization: receipt.organization.clone(),
+            source: receipt.source.clone(),
+            method: receipt.method.clone(),
+            query: receipt.query.clone(),
+            headers: Blob::pack(&headers),
+            body,
+            at: receipt.received_at.as_millisecond(),
+            ttl: expiry(receipt.received_at, days),
+        })
+    }
+}
+
+impl TryFrom<ReceiptItem> for Receipt {
+    type Error = StoreError;
+
+    fn try_from(item: ReceiptItem) -> Result<Self, StoreError> {
+        let headers: Vec<StoredHeader> = serde_json::from_slice(&item.headers.unpack()?)
+            .map_err(|_| StoreError::Unreadable("its headers".into()))?;
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            source: item.source,
+            method: item.method,
+            query: item.query,
+            headers: headers
+                .into_iter()
+                .map(|header| match header {
+                    StoredHeader::Text(name, text) => Header {
+                        name,
+                        value: HeaderValue::Text(text),
+                    },
+                    StoredHeader::Hashed(name, hash, _) => Header {
+                        name,
+                        value: HeaderValue::Hashed(hash),
+                    },
+                })
+                .collect(),
+            body: item.body.unpack()?.into(),
+            received_at: timestamp(item.at)?,
+        })
+    }
+}
+
+/// What became of a receipt that made no event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeItem {
+    v: u32,
+    id: ReceiptId,
+    organization: OrganizationId,
+    org_shard: String,
+    source: SourceId,
+    status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<EventId>,
+    at: i64,
+    ttl: i64,
+}
+
+impl OutcomeItem {
+    /// The item of an outcome that expires together with its receipt.
+    #[must_use]
+    pub fn new(outcome: &ReceiptOutcome, days: u16) -> Self {
+        let (reason, detail, event) = match &outcome.status {
+            ReceiptStatus::Rejected { reason, detail } => (Some(reason.clone()), Some(detail.clone()), None),
+            ReceiptStatus::Duplicate { event } => (None, None, Some(event.clone())),
+        };
+        Self {
+            v: SCHEMA_VERSION,
+            org_shard: time_shard(outcome.organization.as_str(), outcome.id.as_str()),
+            id: outcome.id.clone(),
+            organization: outcome.organization.clone(),
+            source: outcome.source.clone(),
+            status: outcome.status.name().into(),
+            reason,
+            detail,
+            event,
+            at: outcome.received_at.as_millisecond(),
+            ttl: expiry(outcome.received_at, days),
+        }
+    }
+}
+
+impl TryFrom<OutcomeItem> for ReceiptOutcome {
+    type Error = StoreError;
+
+    fn try_from(item: OutcomeItem) -> Result<Self, StoreError> {
+        let status = match (item.status.as_str(), item.event) {
+            ("duplicate", Some(event)) => ReceiptStatus::Duplicate { event },
+            ("rejected", _) => ReceiptStatus::Rejected {
+                reason: item.reason.unwrap_or_default(),
+                detail: item.detail.unwrap_or_default(),
+            },
+            _ => return Err(StoreError::Unreadable("an unknown status of a receipt".into())),
+        };
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            source: item.source,
+            status,
+            received_at: timestamp(item.at)?,
+        })
+    }
+}

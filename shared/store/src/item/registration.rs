@@ -1,0 +1,273 @@
+//! Items of the sources, secrets and webhooks tables.
+
+use payload::filter::Filter;
+use payload::key::TimedSecret;
+use payload::source::{Door, Source};
+use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
+use payload::{OrganizationId, SourceId, WebhookId};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, timestamp};
+use crate::StoreError;
+
+/// A source under its own id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceItem {
+    v: u32,
+    id: SourceId,
+    organization: OrganizationId,
+    name: String,
+    preset: String,
+    enabled: bool,
+    salt: String,
+    at: i64,
+    token_hashes: Vec<String>,
+}
+
+impl From<&Source> for SourceItem {
+    fn from(source: &Source) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            id: source.id.clone(),
+            organization: source.organization.clone(),
+            name: source.name.clone(),
+            preset: source.preset.clone(),
+            enabled: source.enabled,
+            salt: source.salt.clone(),
+            at: source.created_at.as_millisecond(),
+            token_hashes: source.token_hashes.clone(),
+        }
+    }
+}
+
+impl TryFrom<SourceItem> for Source {
+    type Error = StoreError;
+
+    fn try_from(item: SourceItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            name: item.name,
+            preset: item.preset,
+            enabled: item.enabled,
+            salt: item.salt,
+            created_at: timestamp(item.at)?,
+            token_hashes: item.token_hashes,
+        })
+    }
+}
+
+/// What `receive` needs of a source, under the hash of an ingest token. The tenant's attribute has another name than in [`SourceItem`],
+/// so that doors are not in the index of an organization's sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoorItem {
+    v: u32,
+    id: String,
+    source: SourceId,
+    tenant: OrganizationId,
+    enabled: bool,
+    methods: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    required_headers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    credential_headers: Vec<String>,
+    salt: String,
+    success_status: u16,
+}
+
+/// The key of a door.
+pub(crate) fn door_key(token_hash: &str) -> String {
+    format!("tok#{token_hash}")
+}
+
+impl DoorItem {
+    /// The item of a door under one token's hash.
+    #[must_use]
+    pub fn new(door: &Door, token_hash: &str) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            id: door_key(token_hash),
+            source: door.source.clone(),
+            tenant: door.organization.clone(),
+            enabled: door.enabled,
+            methods: door.methods.clone(),
+            required_headers: door.required_headers.clone(),
+            credential_headers: door.credential_headers.clone(),
+            salt: door.salt.clone(),
+            success_status: door.success_status,
+        }
+    }
+}
+
+impl From<DoorItem> for Door {
+    fn from(item: DoorItem) -> Self {
+        Self {
+            source: item.source,
+            organization: item.tenant,
+            enabled: item.enabled,
+            methods: item.methods,
+            required_headers: item.required_headers,
+            credential_headers: item.credential_headers,
+            salt: item.salt,
+            success_status: item.success_status,
+        }
+    }
+}
+
+/// The secrets of one owner: the only item that holds any, in a table of its own.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SecretsItem {
+    v: u32,
+    owner: String,
+    secrets: Vec<StoredSecret>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct StoredSecret {
+    value: String,
+    at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+}
+
+impl SecretsItem {
+    /// The item of an owner's secrets.
+    #[must_use]
+    pub fn new(owner: &str, secrets: &[TimedSecret]) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            owner: owner.to_owned(),
+            secrets: secrets
+                .iter()
+                .map(|secret| StoredSecret {
+                    value: secret.value.expose_secret().to_owned(),
+                    at: secret.created_at.as_millisecond(),
+                    expires: secret.expires_at.map(|at| at.as_millisecond()),
+                })
+                .collect(),
+        }
+    }
+
+    /// The secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when a time is out of range.
+    pub fn into_secrets(self) -> Result<Vec<TimedSecret>, StoreError> {
+        self.secrets
+            .into_iter()
+            .map(|secret| {
+                Ok(TimedSecret {
+                    value: secret.value.into(),
+                    created_at: timestamp(secret.at)?,
+                    expires_at: secret.expires.map(timestamp).transpose()?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A webhook's registration.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookItem {
+    v: u32,
+    organization: OrganizationId,
+    id: WebhookId,
+    name: String,
+    url: String,
+    filter: Filter,
+    format: Format,
+    enabled: bool,
+    at: i64,
+}
+
+impl From<&Webhook> for WebhookItem {
+    fn from(webhook: &Webhook) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            organization: webhook.organization.clone(),
+            id: webhook.id.clone(),
+            name: webhook.name.clone(),
+            url: webhook.url.expose().to_string(),
+            filter: webhook.filter.clone(),
+            format: webhook.format,
+            enabled: webhook.enabled,
+            at: webhook.created_at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<WebhookItem> for Webhook {
+    type Error = StoreError;
+
+    fn try_from(item: WebhookItem) -> Result<Self, StoreError> {
+        // Whether http is allowed was decided at registration and is decided again when a request is sent.
+        let url = DestinationUrl::parse(&item.url, HttpPolicy::AllowHttp)
+            .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            name: item.name,
+            url,
+            filter: item.filter,
+            format: item.format,
+            enabled: item.enabled,
+            created_at: timestamp(item.at)?,
+        })
+    }
+}
+
+/// That a webhook is failing, and since when; there is no such item while it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthItem {
+    v: u32,
+    organization: OrganizationId,
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failing_since: Option<i64>,
+}
+
+/// What the range key of a health item begins with.
+pub(crate) const HEALTH_PREFIX: &str = "health#";
+
+/// The range key of the item that counts a set's version. It sorts behind the health items and before the registrations.
+pub(crate) const VERSION_KEY: &str = "version";
+
+impl HealthItem {
+    /// The item of a webhook's health.
+    #[must_use]
+    pub fn new(organization: &OrganizationId, health: &Health) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            organization: organization.clone(),
+            id: format!("{HEALTH_PREFIX}{}", health.webhook),
+            failing_since: health.failing_since.map(|at| at.as_millisecond()),
+        }
+    }
+}
+
+impl TryFrom<HealthItem> for Health {
+    type Error = StoreError;
+
+    fn try_from(item: HealthItem) -> Result<Self, StoreError> {
+        let webhook = item.id.strip_prefix(HEALTH_PREFIX).and_then(|id| id.parse().ok());
+        Ok(Self {
+            webhook: webhook.ok_or_else(|| StoreError::Unreadable("the key of a health item".into()))?,
+            failing_since: item.failing_since.map(timestamp).transpose()?,
+        })
+    }
+}
+
+/// How often an organization's set of webhooks has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionItem {
+    v: u32,
+    organization: OrganizationId,
+    id: String,
+    /// Grows with each change of the set.
+    pub n: u64,
+}

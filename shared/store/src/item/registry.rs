@@ -1,0 +1,173 @@
+//! Items of the registry: organizations, API keys, leases.
+
+use jiff::Timestamp;
+use payload::organization::{ApiKey, Organization, Role};
+use payload::{KeyId, OrganizationId};
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, timestamp};
+use crate::{Lease, StoreError};
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationItem {
+    v: u32,
+    pk: OrganizationId,
+    sk: String,
+    name: String,
+    at: i64,
+}
+
+/// The range key of an organization's own item.
+pub(crate) const ORGANIZATION_KEY: &str = "organization";
+
+/// What the range key of a key's entry in its organization begins with.
+pub(crate) const KEY_REF_PREFIX: &str = "key#";
+
+/// The hash key under which an API key is found.
+pub(crate) fn key_lookup(hash: &str) -> String {
+    format!("key#{hash}")
+}
+
+/// The range key of [`KeyItem`].
+pub(crate) const KEY_ITEM: &str = "key";
+
+/// The hash key of all leases.
+pub(crate) const LEASES: &str = "lease";
+
+impl From<&Organization> for OrganizationItem {
+    fn from(organization: &Organization) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: organization.id.clone(),
+            sk: ORGANIZATION_KEY.into(),
+            name: organization.name.clone(),
+            at: organization.created_at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<OrganizationItem> for Organization {
+    type Error = StoreError;
+
+    fn try_from(item: OrganizationItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: item.pk,
+            name: item.name,
+            created_at: timestamp(item.at)?,
+        })
+    }
+}
+
+/// An API key, found by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyItem {
+    v: u32,
+    pk: String,
+    sk: String,
+    id: KeyId,
+    organization: OrganizationId,
+    role: Role,
+    name: String,
+    at: i64,
+}
+
+impl KeyItem {
+    /// The item of a key under its hash.
+    #[must_use]
+    pub fn new(key: &ApiKey, hash: &str) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: key_lookup(hash),
+            sk: KEY_ITEM.into(),
+            id: key.id.clone(),
+            organization: key.organization.clone(),
+            role: key.role,
+            name: key.name.clone(),
+            at: key.created_at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<KeyItem> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(item: KeyItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: item.id,
+            organization: item.organization,
+            role: item.role,
+            name: item.name,
+            created_at: timestamp(item.at)?,
+        })
+    }
+}
+
+/// That a key belongs to an organization, for lists and for revoking: it names the hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRefItem {
+    v: u32,
+    pk: OrganizationId,
+    sk: String,
+    hash: String,
+}
+
+impl KeyRefItem {
+    /// The entry of a key in its organization.
+    #[must_use]
+    pub fn new(key: &ApiKey, hash: &str) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: key.organization.clone(),
+            sk: format!("{KEY_REF_PREFIX}{}", key.id),
+            hash: hash.to_owned(),
+        }
+    }
+
+    /// The key's id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when the range key holds none.
+    pub fn id(&self) -> Result<KeyId, StoreError> {
+        let id = self.sk.strip_prefix(KEY_REF_PREFIX).and_then(|id| id.parse().ok());
+        id.ok_or_else(|| StoreError::Unreadable("the key of a key's entry".into()))
+    }
+}
+
+/// Who may send what is due in one bucket, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseItem {
+    v: u32,
+    pk: String,
+    sk: String,
+    owner: String,
+    fence: u64,
+    /// Milliseconds since 1970.
+    until: i64,
+}
+
+/// The range key of a bucket's lease.
+pub(crate) fn lease_key(bucket: u8) -> String {
+    format!("bucket#{bucket:02}")
+}
+
+impl LeaseItem {
+    /// The lease that the item stands for.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when its parts are out of range.
+    pub fn into_lease(self) -> Result<Lease, StoreError> {
+        let bucket = self.sk.strip_prefix("bucket#").and_then(|bucket| bucket.parse().ok());
+        Ok(Lease {
+            bucket: bucket.ok_or_else(|| StoreError::Unreadable("the key of a lease".into()))?,
+            owner: self.owner,
+            fence: self.fence,
+            until: timestamp(self.until)?,
+        })
+    }
+}
+
+/// Milliseconds since 1970, as leases are compared.
+pub(crate) fn lease_time(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}

@@ -1,0 +1,20 @@
+//! The DynamoDB tables: keys, items, one small trait per capability, and the adapter that has them all.
+//!
+//! A function names the capabilities that its own step needs, and its IAM policy in `template.yaml` allows exactly those. Stored items
+//! are contracts between functions that are deployed at different moments: each carries a schema version, and golden tests read old
+//! items with new code and new items with old code.
+
+pub mod clock;
+pub mod connect;
+mod dynamo;
+mod error;
+pub mod item;
+mod traits;
+
+pub use connect::Tables;
+pub use dynamo::Dynamo;
+pub use error::StoreError;
+pub use traits::{
+    Deliveries, Doors, DueQueue, Events, HealthLog, Inbox, Keys, Lease, Organizations, PutEvent, RawReceipts, Receipts,
+    Secrets, SourceRegistry, Sources, WebhookSet, WebhookSets, Webhooks,
+};

@@ -1,0 +1,213 @@
+//! One small trait per capability: what a function can do with the tables is what its signature says.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use payload::delivery::Delivery;
+use payload::key::TimedSecret;
+use payload::organization::{ApiKey, Organization};
+use payload::receipt::ReceiptOutcome;
+use payload::source::{Door, Source};
+use payload::webhook::{Health, Webhook};
+use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+
+use crate::StoreError;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Finds what stands behind a receiving URL. (sources: `GetItem`)
+pub trait Doors: Send + Sync {
+    /// What `receive` needs to know, by the hash of the ingest token.
+    fn door(&self, token_hash: &str) -> impl Future<Output = Result<Option<Door>>> + Send;
+}
+
+/// Stores requests before they are acknowledged. (inbox: `PutItem`)
+pub trait Inbox: Send + Sync {
+    /// Stores a receipt; its stream record wakes `verify`.
+    ///
+    /// [`StoreError::TooLarge`] when the body does not fit an item after compression.
+    fn put_receipt(&self, receipt: &Receipt) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Reads one source. (sources: `GetItem`)
+pub trait Sources: Send + Sync {
+    /// A source by its id, whatever its organization: for steps that got the id from a stored receipt. Callers that act for a tenant
+    /// compare [`Source::organization`].
+    fn source(&self, id: &SourceId) -> impl Future<Output = Result<Option<Source>>> + Send;
+}
+
+/// Registers sources. (sources: `Query` for lists, transactions; secrets: `PutItem`, `DeleteItem`)
+pub trait SourceRegistry: Sources {
+    /// The sources of an organization, oldest first.
+    fn sources_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Source>>> + Send;
+    /// Stores a new source, its door under each token's hash, and its secrets, all or nothing.
+    fn create_source(
+        &self,
+        source: &Source,
+        door: &Door,
+        secrets: &[TimedSecret],
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Deletes a source, its doors and its secrets. `false` when it is not there.
+    fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Reads secrets. (secrets: `GetItem`)
+pub trait Secrets: Send + Sync {
+    /// The secrets of a source or a webhook, expired ones too; empty when there are none.
+    fn secrets(&self, owner: &str) -> impl Future<Output = Result<Vec<TimedSecret>>> + Send;
+}
+
+/// What a conditional put of an event found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutEvent {
+    /// It is new: stored, and announced on the stream by the same write.
+    Stored,
+    /// It was stored by an earlier try of the same receipt: nothing is a duplicate here.
+    OwnRetry,
+    /// It was there already, from another receipt or publication.
+    Duplicate,
+}
+
+/// Stores and reads events. (events: `PutItem`, `GetItem`)
+pub trait Events: Send + Sync {
+    /// Stores an event unless it is there: the deduplication and the storing are this one write. An event is never overwritten.
+    fn put_event(&self, event: &Event) -> impl Future<Output = Result<PutEvent>> + Send;
+    /// An event by its id, whatever its organization: callers that act for a tenant compare [`Event::organization`].
+    fn event(&self, id: &EventId) -> impl Future<Output = Result<Option<Event>>> + Send;
+}
+
+/// Reads receipts as they arrived. (inbox: `GetItem`)
+pub trait RawReceipts: Send + Sync {
+    /// A receipt by its id, whatever its organization, until its time to live ends: callers that act for a tenant compare
+    /// [`Receipt::organization`].
+    fn receipt(&self, id: &ReceiptId) -> impl Future<Output = Result<Option<Receipt>>> + Send;
+}
+
+/// Keeps what became of receipts that made no event. (receipts: `PutItem`, `GetItem`)
+pub trait Receipts: Send + Sync {
+    /// Records a rejected or duplicate receipt; repeating it changes nothing.
+    fn put_outcome(&self, outcome: &ReceiptOutcome) -> impl Future<Output = Result<()>> + Send;
+    /// What became of a receipt, if it made no event.
+    fn outcome(&self, id: &ReceiptId) -> impl Future<Output = Result<Option<ReceiptOutcome>>> + Send;
+}
+
+/// The webhooks of one organization as one consistent reading.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookSet {
+    /// All of them, disabled ones too.
+    pub webhooks: Arc<Vec<Webhook>>,
+    /// Those that are failing: they leave the fast lane.
+    pub failing: HashMap<WebhookId, Health>,
+}
+
+/// Reads an organization's webhooks, cached by the set's version. (webhooks: `Query`)
+pub trait WebhookSets: Send + Sync {
+    /// The set as it is now: one small consistent read, and the registrations only when their version changed.
+    fn webhook_set(&self, organization: &OrganizationId) -> impl Future<Output = Result<WebhookSet>> + Send;
+}
+
+/// Writes how webhooks do. (webhooks: `PutItem`, `DeleteItem` on health items)
+pub trait HealthLog: Send + Sync {
+    /// Notes that a webhook has been failing since then; keeps an earlier time that is there already.
+    fn set_failing(&self, organization: &OrganizationId, health: &Health) -> impl Future<Output = Result<()>> + Send;
+    /// Notes that it is well again.
+    fn clear_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Records deliveries. (deliveries: `Query`, `GetItem`, `PutItem`)
+pub trait Deliveries: Send + Sync {
+    /// All deliveries of an event, consistently read: what is recorded is not sent again.
+    fn deliveries_of(&self, event: &EventId) -> impl Future<Output = Result<Vec<Delivery>>> + Send;
+    /// One delivery, consistently read.
+    fn delivery(&self, event: &EventId, webhook: &WebhookId) -> impl Future<Output = Result<Option<Delivery>>> + Send;
+    /// Records a delivery for the first time. `false` when it is recorded already: then that record stands.
+    fn create_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<bool>> + Send;
+    /// Writes the outcome of a further attempt under `delivery.fence`. `false` when a later owner wrote meanwhile, or it is no longer due.
+    fn update_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// The right to send what is due in one bucket, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The bucket.
+    pub bucket: u8,
+    /// Who holds it: a text of its own for each invocation.
+    pub owner: String,
+    /// Grows each time the lease passes to somebody.
+    pub fence: u64,
+    /// Until when it is held.
+    pub until: Timestamp,
+}
+
+/// Finds what is due, and shares the buckets between overlapping ticks. (deliveries: `Query` on `due`; registry: `UpdateItem` on leases)
+pub trait DueQueue: Send + Sync {
+    /// The deliveries of a bucket whose next attempt is at `until` or before, oldest first, at most `limit`. The index is eventually
+    /// consistent: read the delivery itself before acting on it.
+    fn due(
+        &self,
+        bucket: u8,
+        until: Timestamp,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<(EventId, WebhookId)>>> + Send;
+    /// Takes the lease of a bucket until then, when nobody holds it at `now`.
+    fn take_lease(
+        &self,
+        bucket: u8,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Option<Lease>>> + Send;
+    /// Prolongs a lease under the same fence. `None` when it has passed to another.
+    fn renew_lease(&self, lease: &Lease, until: Timestamp) -> impl Future<Output = Result<Option<Lease>>> + Send;
+    /// Gives a lease back; nothing happens when it has passed to another.
+    fn release_lease(&self, lease: &Lease) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Registers webhooks. (webhooks: transactions that also count the set's version; secrets: `PutItem`, `DeleteItem`)
+pub trait Webhooks: Send + Sync {
+    /// Stores a new webhook with its secrets and counts the set's version, all or nothing.
+    fn create_webhook(&self, webhook: &Webhook, secrets: &[TimedSecret]) -> impl Future<Output = Result<()>> + Send;
+    /// A webhook of this organization.
+    fn webhook(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> impl Future<Output = Result<Option<Webhook>>> + Send;
+    /// The webhooks of an organization, oldest first.
+    fn webhooks_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Webhook>>> + Send;
+    /// Deletes a webhook, its secrets and its health, and counts the set's version. `false` when it is not there.
+    fn delete_webhook(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Finds API keys. (registry: `GetItem`)
+pub trait Keys: Send + Sync {
+    /// The key with this hash.
+    fn key(&self, hash: &str) -> impl Future<Output = Result<Option<ApiKey>>> + Send;
+}
+
+/// Makes and reads tenants. (registry: `PutItem`, `GetItem`; only `operate` may write)
+pub trait Organizations: Send + Sync {
+    /// Stores a new organization with its first key, all or nothing.
+    fn create_organization(
+        &self,
+        organization: &Organization,
+        key: &ApiKey,
+        key_hash: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Adds a key to an organization that exists; [`StoreError::Conflict`] when it does not.
+    fn add_key(&self, key: &ApiKey, key_hash: &str) -> impl Future<Output = Result<()>> + Send;
+    /// An organization.
+    fn organization(&self, id: &OrganizationId) -> impl Future<Output = Result<Option<Organization>>> + Send;
+    /// The ids of an organization's keys.
+    fn keys_of(&self, id: &OrganizationId) -> impl Future<Output = Result<Vec<KeyId>>> + Send;
+}
