@@ -2,7 +2,11 @@
 //!
 //! It compares the SDK's way within the process with the engine's own HTTP server, in memory and on the disk, and measures what a pump
 //! takes and how long one record is on its way.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and ends when anything is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement prints, and ends when anything is wrong"
+)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,10 +31,16 @@ const CLIENTS: usize = 16;
 async fn main() {
     let template = Template::bundled().unwrap();
     println!("items of {BODY_BYTES} bytes; latency p50 / p99 in µs of one client, calls/s of {CLIENTS} clients\n");
-    for (name, durability) in [("memory", None), ("file, survives the process", Some(Durability::Process)), ("file, survives a power loss", Some(Durability::Full))] {
+    for (name, durability) in [
+        ("memory", None),
+        ("file, survives the process", Some(Durability::Process)),
+        ("file, survives a power loss", Some(Durability::Full)),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let data = durability.map_or(Data::Memory, |_| Data::Dir(folder.path().to_owned()));
-        let engine = Engine::open(&data, &template, durability.unwrap_or_default()).await.unwrap();
+        let engine = Engine::open(&data, &template, durability.unwrap_or_default())
+            .await
+            .unwrap();
         calls(&format!("{name}: in process"), &engine.client()).await;
         pump(name, &engine, &template).await;
         engine.close().await;
@@ -38,12 +48,20 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let database = dynoxide::Database::new(&folder.path().join("http.db").to_string_lossy()).unwrap();
     database.disable_bulk_loading().unwrap();
-    let table = template.table("RegistryTable").unwrap().create_request("hookline-RegistryTable");
+    let table = template
+        .table("RegistryTable")
+        .unwrap()
+        .create_request("hookline-RegistryTable");
     database.create_table(serde_json::from_value(table).unwrap()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, database));
-    let client = store::connect::client("us-east-1", Credentials::new("a", "b", None, None, "bench"), Some(&endpoint)).unwrap();
+    let client = store::connect::client(
+        "us-east-1",
+        Credentials::new("a", "b", None, None, "bench"),
+        Some(&endpoint),
+    )
+    .unwrap();
     calls("file, survives the process: the engine's HTTP server", &client).await;
 }
 
@@ -56,7 +74,10 @@ fn item(n: usize) -> [(&'static str, AttributeValue); 3] {
 }
 
 async fn put(client: &Client, n: usize) {
-    let mut put = client.put_item().table_name("hookline-RegistryTable").condition_expression("attribute_not_exists(pk)");
+    let mut put = client
+        .put_item()
+        .table_name("hookline-RegistryTable")
+        .condition_expression("attribute_not_exists(pk)");
     for (name, value) in item(n) {
         put = put.item(name, value);
     }
@@ -74,7 +95,11 @@ async fn calls(name: &str, client: &Client) {
         let mut times = Vec::with_capacity(SEQUENTIAL);
         for n in 0..SEQUENTIAL {
             let start = Instant::now();
-            if is_put { put(client, n).await } else { get(client, n).await }
+            if is_put {
+                put(client, n).await
+            } else {
+                get(client, n).await
+            }
             times.push(start.elapsed());
         }
         let next = Arc::new(AtomicUsize::new(SEQUENTIAL));
@@ -88,7 +113,11 @@ async fn calls(name: &str, client: &Client) {
                     if n >= SEQUENTIAL + CONCURRENT {
                         return;
                     }
-                    if is_put { put(&client, n).await } else { get(&client, n).await }
+                    if is_put {
+                        put(&client, n).await
+                    } else {
+                        get(&client, n).await
+                    }
                 }
             })
         });
@@ -99,25 +128,37 @@ async fn calls(name: &str, client: &Client) {
         let (p50, p99) = percentiles(&mut times);
         let calls = CONCURRENT as f64;
         let cpu = (cpu_time() - cpu) * 1e6 / calls;
-        println!("{name}: {what}: {p50} / {p99} µs, {:.0}/s, {cpu:.0} µs CPU", calls / seconds);
+        println!(
+            "{name}: {what}: {p50} / {p99} µs, {:.0}/s, {cpu:.0} µs CPU",
+            calls / seconds
+        );
     }
 }
 
 fn percentiles(times: &mut [Duration]) -> (u128, u128) {
     times.sort();
-    (times[times.len() / 2].as_micros(), times[times.len() * 99 / 100].as_micros())
+    (
+        times[times.len() / 2].as_micros(),
+        times[times.len() * 99 / 100].as_micros(),
+    )
 }
 
 /// Seconds of processor time of this process, on Linux.
 fn cpu_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks: f64 = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<f64>().ok()).sum();
+    let ticks: f64 = [11, 12]
+        .iter()
+        .filter_map(|index| fields.get(*index)?.parse::<f64>().ok())
+        .sum();
     ticks / 100.0
 }
 
 async fn put_inbox(client: &Client, n: usize) {
-    let mut put = client.put_item().table_name("hookline-InboxTable").item("id", AttributeValue::S(format!("rcp{n}")));
+    let mut put = client
+        .put_item()
+        .table_name("hookline-InboxTable")
+        .item("id", AttributeValue::S(format!("rcp{n}")));
     put = put.item("body", AttributeValue::B(Blob::new(vec![b'x'; BODY_BYTES])));
     put.send().await.unwrap();
 }
@@ -133,7 +174,9 @@ async fn pump(name: &str, engine: &Engine, template: &Template) {
     let batches = Arc::new(AtomicUsize::new(0));
     let (seen, count) = (Arc::clone(&arrived), Arc::clone(&batches));
     let handler: Handler = Arc::new(move |event| {
-        seen.lock().unwrap().extend(event.records.iter().map(|_| Instant::now()));
+        seen.lock()
+            .unwrap()
+            .extend(event.records.iter().map(|_| Instant::now()));
         count.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(DynamoDbEventResponse::default()) })
     });
@@ -146,14 +189,26 @@ async fn pump(name: &str, engine: &Engine, template: &Template) {
     };
     let mapping = &template.function("verify").unwrap().streams[0];
     let (start, cpu) = (Instant::now(), cpu_time());
-    let pump = Pump::start(engine, template.table("InboxTable").unwrap(), mapping, handler, settings).await.unwrap();
+    let pump = Pump::start(
+        engine,
+        template.table("InboxTable").unwrap(),
+        mapping,
+        handler,
+        settings,
+    )
+    .await
+    .unwrap();
     while pump.counts().handled < CONCURRENT as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let seconds = start.elapsed().as_secs_f64();
     let cpu = (cpu_time() - cpu) * 1e6 / CONCURRENT as f64;
     let batch = CONCURRENT as f64 / batches.load(Ordering::Relaxed) as f64;
-    println!("{name}: pump: {:.0} records/s, {cpu:.0} µs CPU, {batch:.1} records a batch (written at {:.0}/s)", CONCURRENT as f64 / seconds, CONCURRENT as f64 / written.as_secs_f64());
+    println!(
+        "{name}: pump: {:.0} records/s, {cpu:.0} µs CPU, {batch:.1} records a batch (written at {:.0}/s)",
+        CONCURRENT as f64 / seconds,
+        CONCURRENT as f64 / written.as_secs_f64()
+    );
     let mut times = Vec::new();
     for n in 0..500 {
         arrived.lock().unwrap().clear();

@@ -25,12 +25,20 @@ pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Lets only requests pass that name this machine as their host: a web page whose own name was made to point here (DNS rebinding) has
 /// the same origin as what it reads, and another host.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    if names_this_machine(request.headers()) { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+    if names_this_machine(request.headers()) {
+        next.run(request).await
+    } else {
+        StatusCode::FORBIDDEN.into_response()
+    }
 }
 
 fn names_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else { return false };
-    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else { return false };
+    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else {
+        return false;
+    };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -50,7 +58,15 @@ mod tests {
         for good in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"] {
             assert!(named(good), "{good}");
         }
-        for bad in ["example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "[::2]", "", "a b"] {
+        for bad in [
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "10.0.0.1",
+            "[::2]",
+            "",
+            "a b",
+        ] {
             assert!(!named(bad), "{bad}");
         }
         assert!(!names_this_machine(&HeaderMap::new()));

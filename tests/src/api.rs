@@ -42,19 +42,35 @@ impl Api {
     /// A client of the hub at `base` with this key.
     #[must_use]
     pub fn new(base: &str, key: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.to_owned(), key: key.to_owned() }
+        Self {
+            http: crate::http(),
+            base: base.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     /// One call; the answer's status and JSON (null where it has no body).
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
         let response = request.send().await.expect("the API answers");
         let status = response.status();
         let text = response.text().await.expect("a body");
-        (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("a JSON answer") })
+        (
+            status,
+            if text.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_str(&text).expect("a JSON answer")
+            },
+        )
     }
 
     /// Reads a path that must be there.
@@ -139,7 +155,11 @@ impl Provider {
 
     /// Sends a body with these headers; the answer's status, headers and JSON.
     pub async fn send_with(&self, headers: &[(&str, String)], body: &[u8]) -> (StatusCode, Value) {
-        let mut request = self.http.post(&self.url).header("content-type", "application/json").body(body.to_vec());
+        let mut request = self
+            .http
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .body(body.to_vec());
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -151,7 +171,9 @@ impl Provider {
 
     /// Sends a message signed at `at`; the receipt's id.
     pub async fn send_at(&self, message: &str, at: Timestamp, body: &[u8]) -> String {
-        let (status, json) = self.send_with(&signed_headers(PROVIDER_SECRET, message, at, body), body).await;
+        let (status, json) = self
+            .send_with(&signed_headers(PROVIDER_SECRET, message, at, body), body)
+            .await;
         assert_eq!(status, StatusCode::ACCEPTED, "{json}");
         json["id"].as_str().expect("a receipt's id").to_owned()
     }

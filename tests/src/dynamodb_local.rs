@@ -36,23 +36,42 @@ impl DynamoDbLocal {
         let folder = std::env::var_os("HOOKLINE_DYNAMODB_LOCAL")
             .map(PathBuf::from)
             .expect("HOOKLINE_DYNAMODB_LOCAL names the folder of DynamoDBLocal.jar (see CONTRIBUTING.md)");
-        assert!(folder.join("DynamoDBLocal.jar").exists(), "there is no DynamoDBLocal.jar in {}", folder.display());
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        assert!(
+            folder.join("DynamoDBLocal.jar").exists(),
+            "there is no DynamoDBLocal.jar in {}",
+            folder.display()
+        );
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
         let process = Command::new("java")
             .current_dir(&folder)
-            .args(["-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb", "-port"])
+            .args([
+                "-Djava.library.path=./DynamoDBLocal_lib",
+                "-jar",
+                "DynamoDBLocal.jar",
+                "-inMemory",
+                "-sharedDb",
+                "-port",
+            ])
             .arg(port.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("java starts");
-        let this = Self { process, url: format!("http://127.0.0.1:{port}") };
+        let this = Self {
+            process,
+            url: format!("http://127.0.0.1:{port}"),
+        };
         eventually("DynamoDB Local answers", Duration::from_secs(60), async || {
             this.call("ListTables", &serde_json::json!({})).await.ok()
         })
         .await;
         for table in Template::bundled().expect("the template").tables {
-            this.call("CreateTable", &table.create_request(&table.logical_id)).await.expect("the table is created");
+            this.call("CreateTable", &table.create_request(&table.logical_id))
+                .await
+                .expect("the table is created");
         }
         this
     }
@@ -66,7 +85,7 @@ impl DynamoDbLocal {
     }
 
     async fn call(&self, operation: &str, body: &Value) -> Result<Value, String> {
-        let response = reqwest::Client::new()
+        let response = crate::http()
             .post(&self.url)
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("content-type", "application/x-amz-json-1.0")
@@ -80,7 +99,11 @@ impl DynamoDbLocal {
             .map_err(|error| error.to_string())?;
         let ok = response.status().is_success();
         let text = response.text().await.map_err(|error| error.to_string())?;
-        if ok { serde_json::from_str(&text).map_err(|error| error.to_string()) } else { Err(text) }
+        if ok {
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            Err(text)
+        }
     }
 }
 

@@ -31,7 +31,10 @@ impl Arrival {
     /// A header's text; empty when it is absent.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The body as JSON.
@@ -44,8 +47,11 @@ impl Arrival {
     #[must_use]
     pub fn is_signed_with(&self, secret: &str) -> bool {
         let key = SigningKey::parse(&secret.to_owned().into()).expect("a signing secret");
-        let at = Timestamp::from_second(self.header("webhook-timestamp").parse().expect("a timestamp")).expect("a time");
-        self.header("webhook-signature").split(' ').any(|one| one == sign(std::slice::from_ref(&key), self.header("webhook-id"), at, &self.body))
+        let at =
+            Timestamp::from_second(self.header("webhook-timestamp").parse().expect("a timestamp")).expect("a time");
+        self.header("webhook-signature")
+            .split(' ')
+            .any(|one| one == sign(std::slice::from_ref(&key), self.header("webhook-id"), at, &self.body))
     }
 }
 
@@ -125,9 +131,14 @@ impl Sink {
 
 async fn take(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     lock(&inner.arrivals).push(Arrival { headers, body });
-    let behaviour = lock(&inner.next).pop_front().or(*lock(&inner.after)).unwrap_or(Behaviour::Answer(200));
+    let behaviour = lock(&inner.next)
+        .pop_front()
+        .or(*lock(&inner.after))
+        .unwrap_or(Behaviour::Answer(200));
     match behaviour {
-        Behaviour::Answer(status) => (StatusCode::from_u16(status).expect("a status"), "answer of the sink").into_response(),
+        Behaviour::Answer(status) => {
+            (StatusCode::from_u16(status).expect("a status"), "answer of the sink").into_response()
+        }
         Behaviour::Hang => std::future::pending().await,
     }
 }

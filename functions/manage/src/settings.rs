@@ -9,8 +9,8 @@ use lambda_http::request::RequestContext;
 use payload::source::IngestToken;
 use url::{Position, Url};
 
-/// The name of the environment variable with the [`PublicUrl`].
-pub const PUBLIC_URL_VARIABLE: &str = "HOOKLINE_PUBLIC_URL";
+/// The name of the environment variable with the [`PublicUrl`]: the one that template.yaml sets.
+pub const PUBLIC_URL_VARIABLE: &str = "PUBLIC_URL";
 
 /// What the operator chose.
 #[derive(Debug, Clone)]

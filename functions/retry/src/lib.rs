@@ -1,1 +1,173 @@
-//! To come.
+//! Woken every minute: tries again what is due.
+//!
+//! Due deliveries lie in buckets, by their webhook. A tick takes leases on buckets that nobody holds and works on them for minutes, so
+//! that overlapping ticks share the work instead of repeating it. Within a bucket each webhook has a lane of its own, in which only so
+//! many attempts are under way at a time, and which closes for the rest of the tick when the webhook hangs, fails again and again, or
+//! asks for patience.
+
+mod bucket;
+mod lane;
+mod lease;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use delivery::{Breaker, Deadline, Schedule, Sender};
+use futures::{StreamExt, stream};
+use payload::Clock;
+use payload::delivery::DUE_BUCKETS;
+use payload::id::random;
+use store::{Deliveries, DueQueue, Events, HealthLog, Secrets, WebhookSets};
+use tokio::sync::Semaphore;
+
+/// What this step may do with the tables.
+pub trait Store: DueQueue + Deliveries + Events + WebhookSets + Secrets + HealthLog + 'static {}
+
+impl<T: DueQueue + Deliveries + Events + WebhookSets + Secrets + HealthLog + 'static> Store for T {}
+
+/// What can be set, with the values that a deployed function has.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an attempt may take here.
+    pub attempt_limit: Duration,
+    /// How much time an attempt must leave, of the invocation and of the lease, for writing down what it came to.
+    pub margin: Duration,
+    /// How long a lease lasts. Longer than an attempt with its margin, also when it is due to be renewed.
+    pub lease: Duration,
+    /// How often a lease is renewed.
+    pub renew_every: Duration,
+    /// How many buckets are worked on at a time. Fewer than there are, so that an overlapping tick finds some that are free.
+    pub buckets_at_once: usize,
+    /// How many attempts are under way at a time.
+    pub in_flight: usize,
+    /// How many of those go to one webhook.
+    pub in_flight_per_webhook: usize,
+    /// How many due deliveries are asked for at a time.
+    pub page: u16,
+    /// After how many failures in a row a webhook is left alone for the rest of the tick.
+    pub failures_in_a_row: u32,
+    /// When to look again at a delivery that cannot be attempted for reasons of our own, such as a webhook without a valid secret.
+    pub set_aside_for: Duration,
+    /// When a failed delivery is tried again.
+    pub schedule: Schedule,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            attempt_limit: Duration::from_secs(30),
+            margin: Duration::from_secs(10),
+            lease: Duration::from_secs(90),
+            renew_every: Duration::from_secs(20),
+            buckets_at_once: 4,
+            in_flight: 64,
+            in_flight_per_webhook: 4,
+            page: 100,
+            failures_in_a_row: 5,
+            set_aside_for: Duration::from_secs(60 * 60),
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Buckets that it held a lease on.
+    pub buckets: u32,
+    /// Deliveries that succeeded.
+    pub delivered: u32,
+    /// Deliveries that failed and are due again later.
+    pub retried: u32,
+    /// Deliveries that failed for good.
+    pub exhausted: u32,
+    /// Deliveries whose webhook is gone or disabled.
+    pub cancelled: u32,
+    /// Deliveries that could not be attempted for reasons of our own.
+    pub set_aside: u32,
+    /// Due deliveries that were left to a later tick.
+    pub left: u32,
+    /// Outcomes that were not written, because the lease had passed to another or the delivery had changed.
+    pub lost: u32,
+}
+
+/// Tries again what is due.
+#[derive(Debug)]
+pub struct Retry<S, D, C> {
+    store: S,
+    sender: D,
+    clock: C,
+    settings: Settings,
+    /// Webhooks that asked for patience, as far as this process knows.
+    patience: Breaker,
+}
+
+/// One invocation.
+struct Tick<'a, S, D, C> {
+    parts: &'a Retry<S, D, C>,
+    owner: String,
+    deadline: Deadline,
+    in_flight: Semaphore,
+    summary: Mutex<Summary>,
+}
+
+impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
+    /// A function that works on `store` at the time of `clock` and sends through `sender`.
+    #[must_use]
+    pub fn new(store: S, sender: D, clock: C, settings: Settings) -> Self {
+        Self {
+            store,
+            sender,
+            clock,
+            settings,
+            patience: Breaker::new(Duration::ZERO),
+        }
+    }
+
+    /// Tries what is due until nothing is, or too little time is left before `deadline` for another attempt.
+    ///
+    /// It never fails: what could not be done is still due, and the next tick comes within a minute.
+    pub async fn handle(&self, deadline: Deadline) -> Summary {
+        let tick = Tick {
+            parts: self,
+            owner: format!("{:032x}", u128::from_be_bytes(random())),
+            deadline,
+            in_flight: Semaphore::new(self.settings.in_flight),
+            summary: Mutex::default(),
+        };
+        stream::iter(shuffled_buckets())
+            .for_each_concurrent(self.settings.buckets_at_once, |bucket| tick.bucket(bucket))
+            .await;
+        let summary = tick.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if summary != Summary::default() {
+            tracing::info!(
+                buckets = summary.buckets,
+                delivered = summary.delivered,
+                retried = summary.retried,
+                exhausted = summary.exhausted,
+                cancelled = summary.cancelled,
+                set_aside = summary.set_aside,
+                left = summary.left,
+                lost = summary.lost,
+                "tick"
+            );
+        }
+        summary
+    }
+}
+
+impl<S, D, C> Tick<'_, S, D, C> {
+    fn count(&self, add: impl FnOnce(&mut Summary)) {
+        add(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// All buckets in an order by chance: ticks that overlap begin in different places.
+fn shuffled_buckets() -> Vec<u8> {
+    let mut buckets: Vec<u8> = (0..DUE_BUCKETS).collect();
+    let chance = random::<{ DUE_BUCKETS as usize }>();
+    for i in (1..buckets.len()).rev() {
+        buckets.swap(i, usize::from(chance[i]) % (i + 1));
+    }
+    buckets
+}

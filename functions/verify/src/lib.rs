@@ -32,6 +32,12 @@ pub struct Verify<S, C> {
 /// What each source of a batch is verified with, or why that could not be read.
 type Origins = HashMap<SourceId, Result<Origin, Trouble>>;
 
+/// A record that has to come again, and where it stands in the stream.
+#[derive(Debug)]
+struct Failed {
+    at: Option<SequenceNumber>,
+}
+
 /// What became of a receipt that was handled.
 #[derive(Debug)]
 enum Outcome {
@@ -62,10 +68,10 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
         let records: Vec<Record> = event.records.into_iter().filter_map(Record::read).collect();
         let origins = self.origins(&records).await;
         let first = records.iter().filter_map(|record| record.sequence.clone()).min();
-        let failed: Vec<Option<SequenceNumber>> = stream::iter(records)
+        let failed: Vec<Failed> = stream::iter(records)
             .map(|record| self.settle(record, &origins))
             .buffer_unordered(CONCURRENCY)
-            .filter_map(std::future::ready)
+            .filter_map(|settled| std::future::ready(settled.err()))
             .collect()
             .await;
         respond(failed, first)
@@ -94,8 +100,8 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
         Ok(Origin::new(source, secrets))
     }
 
-    /// Handles one record to its end. `Some` is a failure: the record has to come again.
-    async fn settle(&self, record: Record, origins: &Origins) -> Option<Option<SequenceNumber>> {
+    /// Handles one record to its end, unless it has to come again.
+    async fn settle(&self, record: Record, origins: &Origins) -> Result<(), Failed> {
         let Record {
             sequence,
             subject,
@@ -108,13 +114,13 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
                 .unwrap_or(Err(Trouble::Panic)),
             Err(trouble) => Err(trouble),
         };
-        let trouble = worked.err()?;
+        let Err(trouble) = worked else { return Ok(()) };
         let settled = if trouble.is_transient() {
             Err(trouble)
         } else {
             self.set_aside(subject.as_ref(), &trouble).await
         };
-        let trouble = settled.err()?;
+        let Err(trouble) = settled else { return Ok(()) };
         tracing::error!(
             outcome = "retry",
             error_type = trouble.error_type(),
@@ -124,7 +130,7 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
             error = %trouble,
             "to be tried again"
         );
-        Some(sequence)
+        Err(Failed { at: sequence })
     }
 
     async fn work(&self, receipt: &Receipt, origins: &Origins) -> Result<(), Trouble> {
@@ -257,12 +263,12 @@ fn log(receipt: &Receipt, outcome: &Outcome) {
 /// Reports the lowest of the failed records. One that carries no sequence number cannot be named: then the batch comes again from its
 /// `first` record. Where no record carries one, which DynamoDB never does, the failure without a name fails the whole batch, as it must:
 /// an answer without a failure would drop a record that was not handled.
-fn respond(failed: Vec<Option<SequenceNumber>>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
+fn respond(failed: Vec<Failed>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
     let mut response = DynamoDbEventResponse::default();
     if failed.is_empty() {
         return response;
     }
-    let named: Option<Vec<SequenceNumber>> = failed.into_iter().collect();
+    let named: Option<Vec<SequenceNumber>> = failed.into_iter().map(|failed| failed.at).collect();
     let lowest = named.and_then(|numbers| numbers.into_iter().min()).or(first);
     let mut failure = DynamoDbBatchItemFailure::default();
     failure.item_identifier = lowest.map(SequenceNumber::into_text);

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -24,7 +26,11 @@ impl fmt::Debug for InProcess {
 }
 
 impl HttpClient for InProcess {
-    fn http_connector(&self, _settings: &HttpConnectorSettings, _components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -38,9 +44,12 @@ impl HttpConnector for InProcess {
             let body = request.body().bytes().map(Bytes::copy_from_slice);
             let body = body.ok_or_else(|| ConnectorError::user("a streaming body".into()))?;
             let answer = call(&engine, &operation, body).await?;
-            let status = StatusCode::try_from(answer.status).map_err(|error| ConnectorError::other(error.into(), None))?;
+            let status =
+                StatusCode::try_from(answer.status).map_err(|error| ConnectorError::other(error.into(), None))?;
             let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
-            response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+            response
+                .headers_mut()
+                .insert("content-type", "application/x-amz-json-1.0");
             Ok(response)
         })
     }

@@ -29,12 +29,21 @@ pub(super) enum Wakes {
 impl Answer {
     /// An error in the form of DynamoDB's.
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
-        let body = serde_json::json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
-        Self { status, body: body.to_string().into_bytes(), wakes: Wakes::Nobody }
+        let body =
+            serde_json::json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
+        Self {
+            status,
+            body: body.to_string().into_bytes(),
+            wakes: Wakes::Nobody,
+        }
     }
 
     fn success(body: Vec<u8>, wakes: Wakes) -> Self {
-        Self { status: 200, body, wakes }
+        Self {
+            status: 200,
+            body,
+            wakes,
+        }
     }
 }
 
@@ -42,7 +51,11 @@ impl Answer {
 pub(super) fn run(database: &Database, operation: &str, body: &[u8]) -> Answer {
     match try_run(database, operation, body) {
         Ok(answer) => answer,
-        Err(error) => Answer { status: error.status_code(), body: error.to_json().into_bytes(), wakes: Wakes::Nobody },
+        Err(error) => Answer {
+            status: error.status_code(),
+            body: error.to_json().into_bytes(),
+            wakes: Wakes::Nobody,
+        },
     }
 }
 
@@ -50,7 +63,10 @@ fn try_run(database: &Database, operation: &str, body: &[u8]) -> Result<Answer, 
     /// A call that writes nothing that a stream would announce.
     macro_rules! quiet {
         ($method:ident) => {
-            Ok(Answer::success(write(&database.$method(read(body)?)?)?, Wakes::Nobody))
+            Ok(Answer::success(
+                write(&database.$method(read(body)?)?)?,
+                Wakes::Nobody,
+            ))
         };
     }
     /// A write to the one table that the request names.
@@ -64,7 +80,10 @@ fn try_run(database: &Database, operation: &str, body: &[u8]) -> Result<Answer, 
     /// A write to any tables.
     macro_rules! several {
         ($method:ident) => {
-            Ok(Answer::success(write(&database.$method(read(body)?)?)?, Wakes::All))
+            Ok(Answer::success(
+                write(&database.$method(read(body)?)?)?,
+                Wakes::All,
+            ))
         };
     }
     use dynoxide::actions::{delete_item::DeleteItemRequest, put_item::PutItemRequest, update_item::UpdateItemRequest};
@@ -96,7 +115,11 @@ fn try_run(database: &Database, operation: &str, body: &[u8]) -> Result<Answer, 
         "TagResource" => quiet!(tag_resource),
         "UntagResource" => quiet!(untag_resource),
         "ListTagsOfResource" => quiet!(list_tags_of_resource),
-        _ => Ok(Answer::error(400, "UnknownOperationException", "the embedded engine does not know this operation")),
+        _ => Ok(Answer::error(
+            400,
+            "UnknownOperationException",
+            "the embedded engine does not know this operation",
+        )),
     }
 }
 
@@ -104,10 +127,16 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
     serde_json::from_slice(body).map_err(|error| {
         // The engine's own types mark what is wrong with a value, as an empty set, in front of the message.
         let text = error.to_string();
-        let message = ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:", "SERIALIZATION_AS_READ:", "SERIALIZATION:"]
-            .iter()
-            .find_map(|marker| text.strip_prefix(marker))
-            .unwrap_or(&text);
+        let message = [
+            "VALIDATION_REQUEST:",
+            "VALIDATION_AS_READ:",
+            "VALIDATION:",
+            "SERIALIZATION_AS_READ:",
+            "SERIALIZATION:",
+        ]
+        .iter()
+        .find_map(|marker| text.strip_prefix(marker))
+        .unwrap_or(&text);
         DynoxideError::ValidationException(message.to_owned())
     })
 }

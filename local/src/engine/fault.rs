@@ -39,7 +39,13 @@ impl Fault {
     /// Every call, until it is narrowed down.
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, operation: None, table: None, containing: None, remaining: None }
+        Self {
+            kind,
+            operation: None,
+            table: None,
+            containing: None,
+            remaining: None,
+        }
     }
 
     /// Only calls of this operation, as `PutItem`.
@@ -73,7 +79,10 @@ impl Fault {
     fn applies(&self, operation: &str, body: &str, tables: &[String]) -> bool {
         self.remaining != Some(0)
             && self.operation.as_deref().is_none_or(|name| name == operation)
-            && self.table.as_deref().is_none_or(|name| tables.iter().any(|table| table == name))
+            && self
+                .table
+                .as_deref()
+                .is_none_or(|name| tables.iter().any(|table| table == name))
             && self.containing.as_deref().is_none_or(|text| body.contains(text))
     }
 }
@@ -106,14 +115,22 @@ impl Faults {
     }
 
     /// What is to go wrong with this call.
-    pub(super) fn strike(&self, operation: &str, body: &[u8], logical_id: impl Fn(&str) -> String) -> Option<FaultKind> {
+    pub(super) fn strike(
+        &self,
+        operation: &str,
+        body: &[u8],
+        logical_id: impl Fn(&str) -> String,
+    ) -> Option<FaultKind> {
         let mut state = self.state();
         if state.faults.is_empty() {
             return None;
         }
         let text = String::from_utf8_lossy(body);
         let tables: Vec<String> = tables_of(body).iter().map(|name| logical_id(name)).collect();
-        let fault = state.faults.iter_mut().find(|fault| fault.applies(operation, &text, &tables))?;
+        let fault = state
+            .faults
+            .iter_mut()
+            .find(|fault| fault.applies(operation, &text, &tables))?;
         let kind = fault.kind;
         if let Some(remaining) = &mut fault.remaining {
             *remaining -= 1;
@@ -184,20 +201,32 @@ mod tests {
         };
         assert_eq!(find(r#"{"TableName":"a","Item":{"TableName":{"S":"b"}}}"#), ["a"]);
         assert_eq!(find(r#"{"RequestItems":{"a":[],"b":[]}}"#), ["a", "b"]);
-        assert_eq!(find(r#"{"TransactItems":[{"Put":{"TableName":"a"}},{"Update":{"TableName":"b"}}]}"#), ["a", "b"]);
+        assert_eq!(
+            find(r#"{"TransactItems":[{"Put":{"TableName":"a"}},{"Update":{"TableName":"b"}}]}"#),
+            ["a", "b"]
+        );
         assert!(find("").is_empty());
     }
 
     #[test]
     fn a_fault_strikes_what_it_was_made_for_and_as_often() {
         let faults = Faults::default();
-        faults.inject(Fault::new(FaultKind::Throttling).operation("PutItem").table("T").containing("x1").times(2));
+        faults.inject(
+            Fault::new(FaultKind::Throttling)
+                .operation("PutItem")
+                .table("T")
+                .containing("x1")
+                .times(2),
+        );
         let strike = |operation, body: &str| faults.strike(operation, body.as_bytes(), str::to_owned);
         assert_eq!(strike("GetItem", r#"{"TableName":"T","Key":"x1"}"#), None);
         assert_eq!(strike("PutItem", r#"{"TableName":"U","Item":"x1"}"#), None);
         assert_eq!(strike("PutItem", r#"{"TableName":"T","Item":"x2"}"#), None);
         for _ in 0..2 {
-            assert_eq!(strike("PutItem", r#"{"TableName":"T","Item":"x1"}"#), Some(FaultKind::Throttling));
+            assert_eq!(
+                strike("PutItem", r#"{"TableName":"T","Item":"x1"}"#),
+                Some(FaultKind::Throttling)
+            );
         }
         assert_eq!(strike("PutItem", r#"{"TableName":"T","Item":"x1"}"#), None);
         assert_eq!(faults.struck(), 2);

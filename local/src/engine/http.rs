@@ -38,13 +38,24 @@ pub(super) async fn serve(engine: Engine, address: SocketAddr) -> std::io::Resul
 
 async fn answer(State(engine): State<Engine>, headers: HeaderMap, body: Bytes) -> Response {
     // Browsers ask before they send this type to another origin, and get no leave here.
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if !content_type.starts_with("application/x-amz-json-1.0") {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
     let answer = engine.call(operation, body).await;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.body).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/x-amz-json-1.0")],
+        answer.body,
+    )
+        .into_response()
 }

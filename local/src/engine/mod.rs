@@ -137,7 +137,9 @@ pub(crate) struct StreamPage {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("tables", &self.inner.names).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("tables", &self.inner.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,7 +177,12 @@ impl Engine {
         .unwrap_or(Err(EngineError::Closed))
     }
 
-    fn start(data: &Data, template: &Template, durability: Durability, lock: Option<std::fs::File>) -> Result<Self, EngineError> {
+    fn start(
+        data: &Data,
+        template: &Template,
+        durability: Durability,
+        lock: Option<std::fs::File>,
+    ) -> Result<Self, EngineError> {
         let path = match data {
             Data::Memory => memory_name(),
             Data::Dir(folder) => folder.join(DATABASE_FILE).to_string_lossy().into_owned(),
@@ -183,7 +190,9 @@ impl Engine {
         let database = Database::new(&path).map_err(|error| refused("open", &error))?;
         if durability == Durability::Process {
             // The engine's only public switch for SQLite's `synchronous`: it sets NORMAL.
-            database.disable_bulk_loading().map_err(|error| refused("synchronous", &error))?;
+            database
+                .disable_bulk_loading()
+                .map_err(|error| refused("synchronous", &error))?;
         }
         let side = Side::open(&path)?;
         let mut names = BTreeMap::new();
@@ -199,10 +208,30 @@ impl Engine {
         let (jobs, queue) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("engine".into())
-            .spawn(move || work(&Core { database, side, _lock: lock }, queue))
-            .map_err(|source| EngineError::File { path: path.into(), source })?;
+            .spawn(move || {
+                work(
+                    &Core {
+                        database,
+                        side,
+                        _lock: lock,
+                    },
+                    queue,
+                )
+            })
+            .map_err(|source| EngineError::File {
+                path: path.into(),
+                source,
+            })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { inner: Arc::new(Inner { jobs, wakers, names, faults: Faults::default(), thread }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                jobs,
+                wakers,
+                names,
+                faults: Faults::default(),
+                thread,
+            }),
+        })
     }
 
     /// The name under which the engine keeps a table of the template.
@@ -214,7 +243,9 @@ impl Engine {
     /// The logical id of the table that the engine keeps under this name; the name itself when it is none of the template's.
     #[must_use]
     pub fn logical_id(&self, name: &str) -> String {
-        let logical = name.strip_prefix(TABLE_PREFIX).filter(|logical| self.inner.names.contains_key(*logical));
+        let logical = name
+            .strip_prefix(TABLE_PREFIX)
+            .filter(|logical| self.inner.names.contains_key(*logical));
         logical.unwrap_or(name).to_owned()
     }
 
@@ -224,7 +255,12 @@ impl Engine {
     pub fn client(&self) -> Client {
         let credentials = Credentials::new("local", "local", None, None, "local");
         let endpoint = Some("http://embedded.invalid");
-        store::connect::client_over("us-east-1", credentials, endpoint, SharedHttpClient::new(connector::InProcess(self.clone())))
+        store::connect::client_over(
+            "us-east-1",
+            credentials,
+            endpoint,
+            SharedHttpClient::new(connector::InProcess(self.clone())),
+        )
     }
 
     /// The faults that tests may ask for.
@@ -236,8 +272,11 @@ impl Engine {
     /// One call of the DynamoDB API: the operation as in `X-Amz-Target` after its dot, and the JSON body.
     pub async fn call(&self, operation: &str, body: Bytes) -> Answer {
         let operation = operation.to_owned();
-        let answer = self.run(move |core| dispatch::run(&core.database, &operation, &body)).await;
-        let answer = answer.unwrap_or_else(|_| Answer::error(500, "InternalServerError", "the embedded database has ended"));
+        let answer = self
+            .run(move |core| dispatch::run(&core.database, &operation, &body))
+            .await;
+        let answer =
+            answer.unwrap_or_else(|_| Answer::error(500, "InternalServerError", "the embedded database has ended"));
         match &answer.wakes {
             Wakes::Nobody => {}
             Wakes::Table(name) => {
@@ -255,8 +294,23 @@ impl Engine {
     ///
     /// # Errors
     /// When the address is not loopback or cannot be listened on.
-    pub async fn serve(&self, address: std::net::SocketAddr) -> std::io::Result<(std::net::SocketAddr, tokio::task::JoinHandle<()>)> {
+    pub async fn serve(
+        &self,
+        address: std::net::SocketAddr,
+    ) -> std::io::Result<(std::net::SocketAddr, tokio::task::JoinHandle<()>)> {
         http::serve(self.clone(), address).await
+    }
+
+    /// Whether a table of the template holds nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_empty(&self, logical_id: &str) -> Result<bool, EngineError> {
+        let request = json!({"TableName": self.table_name(logical_id), "Limit": 1});
+        let found = self
+            .run(move |core| call_json(&core.database, "Scan", &request))
+            .await??;
+        Ok(found["Count"] == 0)
     }
 
     /// Deletes what has outlived its time to live; how many items.
@@ -264,7 +318,9 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn sweep_ttl(&self) -> Result<usize, EngineError> {
-        let swept = self.run(|core| core.database.sweep_ttl().map_err(|error| refused("sweep_ttl", &error))).await??;
+        let swept = self
+            .run(|core| core.database.sweep_ttl().map_err(|error| refused("sweep_ttl", &error)))
+            .await??;
         if swept > 0 {
             self.inner.wakers.values().for_each(|waker| waker.notify_one());
         }
@@ -276,8 +332,11 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn trim_streams(&self, before: i64) -> Result<(), EngineError> {
-        for name in self.inner.wakers.keys().cloned() {
-            while !self.run_side(name.clone(), move |side, name| side.trim_older(name, before)).await? {}
+        for name in self.inner.wakers.keys() {
+            while !self
+                .run_side(name.clone(), move |side, name| side.trim_older(name, before))
+                .await?
+            {}
         }
         Ok(())
     }
@@ -287,7 +346,10 @@ impl Engine {
         let through = Arc::<str>::from(through);
         loop {
             let through = Arc::clone(&through);
-            if self.run_side(table.to_owned(), move |side, name| side.trim_passed(name, &through)).await? {
+            if self
+                .run_side(table.to_owned(), move |side, name| side.trim_passed(name, &through))
+                .await?
+            {
                 return Ok(());
             }
         }
@@ -309,9 +371,12 @@ impl Engine {
     /// The ARN of a table's stream.
     pub(crate) async fn stream_arn(&self, table: &str) -> Result<String, EngineError> {
         let request = json!({"TableName": table});
-        let answer = self.run(move |core| call_json(&core.database, "DescribeTable", &request)).await??;
+        let answer = self
+            .run(move |core| call_json(&core.database, "DescribeTable", &request))
+            .await??;
         let arn = answer.pointer("/Table/LatestStreamArn").and_then(Value::as_str);
-        arn.map(str::to_owned).ok_or_else(|| EngineError::Layout(format!("{table} has no stream")))
+        arn.map(str::to_owned)
+            .ok_or_else(|| EngineError::Layout(format!("{table} has no stream")))
     }
 
     /// The place in a stream behind a record, or its beginning.
@@ -324,7 +389,10 @@ impl Engine {
         }
         let position = self.run(move |core| -> Result<Value, EngineError> {
             let stream = call_json(&core.database, "DescribeStream", &describe)?;
-            request["ShardId"] = stream.pointer("/StreamDescription/Shards/0/ShardId").cloned().unwrap_or_default();
+            request["ShardId"] = stream
+                .pointer("/StreamDescription/Shards/0/ShardId")
+                .cloned()
+                .unwrap_or_default();
             call_json(&core.database, "GetShardIterator", &request)
         });
         let position = position.await??;
@@ -334,22 +402,39 @@ impl Engine {
 
     /// Reads a stream on from a place.
     pub(crate) async fn read_stream(&self, position: String, limit: usize) -> Result<StreamPage, EngineError> {
-        let request = dynoxide::actions::get_records::GetRecordsRequest { shard_iterator: position, limit: Some(limit) };
-        let read = self.run(move |core| core.database.get_records(request).map_err(|error| refused("GetRecords", &error)));
+        let request = dynoxide::actions::get_records::GetRecordsRequest {
+            shard_iterator: position,
+            limit: Some(limit),
+        };
+        let read = self.run(move |core| {
+            core.database
+                .get_records(request)
+                .map_err(|error| refused("GetRecords", &error))
+        });
         let read = read.await??;
-        Ok(StreamPage { records: read.records, next: read.next_shard_iterator })
+        Ok(StreamPage {
+            records: read.records,
+            next: read.next_shard_iterator,
+        })
     }
 
     /// How far a mapping has read a stream.
     pub(crate) async fn checkpoint(&self, mapping: &str, stream_arn: &str) -> Result<Option<String>, EngineError> {
         let (mapping, stream_arn) = (mapping.to_owned(), stream_arn.to_owned());
-        self.run(move |core| core.side.checkpoint(&mapping, &stream_arn)).await?
+        self.run(move |core| core.side.checkpoint(&mapping, &stream_arn))
+            .await?
     }
 
     /// Notes how far a mapping has read a stream.
-    pub(crate) async fn set_checkpoint(&self, mapping: &str, stream_arn: &str, sequence: &str) -> Result<(), EngineError> {
+    pub(crate) async fn set_checkpoint(
+        &self,
+        mapping: &str,
+        stream_arn: &str,
+        sequence: &str,
+    ) -> Result<(), EngineError> {
         let (mapping, stream_arn, sequence) = (mapping.to_owned(), stream_arn.to_owned(), sequence.to_owned());
-        self.run(move |core| core.side.set_checkpoint(&mapping, &stream_arn, &sequence)).await?
+        self.run(move |core| core.side.set_checkpoint(&mapping, &stream_arn, &sequence))
+            .await?
     }
 
     /// Ends the engine: what was asked for before is still done, and the database is closed when this returns.
@@ -386,12 +471,19 @@ fn work(core: &Core, mut queue: mpsc::UnboundedReceiver<Job>) {
 /// A name for a database in memory that two connections of this process can open, and nobody else.
 fn memory_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("file:hookline-{}-{}?mode=memory&cache=shared", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "file:hookline-{}-{}?mode=memory&cache=shared",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Makes the folder, for this user only because its tables hold secrets, and takes it.
 fn lock_folder(folder: &Path) -> Result<std::fs::File, EngineError> {
-    let fail = |path: &Path, source| EngineError::File { path: path.to_owned(), source };
+    let fail = |path: &Path, source| EngineError::File {
+        path: path.to_owned(),
+        source,
+    };
     if !folder.exists() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -400,7 +492,11 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, EngineError> {
         builder.create(folder).map_err(|source| fail(folder, source))?;
     }
     let path = folder.join("lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = file.map_err(|source| fail(&path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -410,7 +506,10 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, EngineError> {
 }
 
 fn refused(operation: &'static str, error: &dynoxide::DynoxideError) -> EngineError {
-    EngineError::Refused { operation, message: error.to_string() }
+    EngineError::Refused {
+        operation,
+        message: error.to_string(),
+    }
 }
 
 /// A call of ours that must succeed.
@@ -420,7 +519,12 @@ fn call_json(database: &Database, operation: &'static str, request: &Value) -> R
     if answer.status == 200 {
         return Ok(body);
     }
-    let message = body.get("message").or_else(|| body.get("Message")).and_then(Value::as_str).unwrap_or("failed").to_owned();
+    let message = body
+        .get("message")
+        .or_else(|| body.get("Message"))
+        .and_then(Value::as_str)
+        .unwrap_or("failed")
+        .to_owned();
     Err(EngineError::Refused { operation, message })
 }
 
@@ -428,16 +532,24 @@ fn call_json(database: &Database, operation: &'static str, request: &Value) -> R
 fn prepare_table(database: &Database, table: &Table, name: &str) -> Result<(), EngineError> {
     let wanted = table.create_request(name);
     let names = call_json(database, "ListTables", &json!({}))?;
-    let exists = names["TableNames"].as_array().is_some_and(|names| names.iter().any(|existing| existing == name));
+    let exists = names["TableNames"]
+        .as_array()
+        .is_some_and(|names| names.iter().any(|existing| existing == name));
     if exists {
         let present = call_json(database, "DescribeTable", &json!({"TableName": name}))?;
-        return same_table(&wanted, &present["Table"])
-            .map_err(|what| EngineError::OtherTable { table: table.logical_id.clone(), what });
+        return same_table(&wanted, &present["Table"]).map_err(|what| EngineError::OtherTable {
+            table: table.logical_id.clone(),
+            what,
+        });
     }
     call_json(database, "CreateTable", &wanted)?;
     if let Some(attribute) = &table.ttl_attribute {
         let specification = json!({"AttributeName": attribute, "Enabled": true});
-        call_json(database, "UpdateTimeToLive", &json!({"TableName": name, "TimeToLiveSpecification": specification}))?;
+        call_json(
+            database,
+            "UpdateTimeToLive",
+            &json!({"TableName": name, "TimeToLiveSpecification": specification}),
+        )?;
     }
     Ok(())
 }

@@ -56,30 +56,54 @@ impl Side {
     }
 
     fn check_layout(&self) -> Result<(), EngineError> {
-        let version: Option<String> =
-            self.0.query_row("SELECT value FROM _config WHERE key = 'schema_version'", [], |row| row.get(0)).optional()?;
+        let version: Option<String> = self
+            .0
+            .query_row("SELECT value FROM _config WHERE key = 'schema_version'", [], |row| {
+                row.get(0)
+            })
+            .optional()?;
         if version.as_deref() != Some(SCHEMA_VERSION) {
             let found = version.unwrap_or_else(|| "none".into());
-            return Err(EngineError::Layout(format!("schema version {SCHEMA_VERSION} is expected, {found} was found")));
+            return Err(EngineError::Layout(format!(
+                "schema version {SCHEMA_VERSION} is expected, {found} was found"
+            )));
         }
-        let mut statement = self.0.prepare("SELECT name, type FROM pragma_table_info('_stream_records') ORDER BY cid")?;
-        let columns: Vec<(String, String)> =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-        let as_expected = columns.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).eq(STREAM_COLUMNS.iter().copied());
-        if as_expected { Ok(()) } else { Err(EngineError::Layout("the table of stream records has other columns".into())) }
+        let mut statement = self
+            .0
+            .prepare("SELECT name, type FROM pragma_table_info('_stream_records') ORDER BY cid")?;
+        let columns: Vec<(String, String)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let as_expected = columns
+            .iter()
+            .map(|(name, kind)| (name.as_str(), kind.as_str()))
+            .eq(STREAM_COLUMNS.iter().copied());
+        if as_expected {
+            Ok(())
+        } else {
+            Err(EngineError::Layout(
+                "the table of stream records has other columns".into(),
+            ))
+        }
     }
 
     /// How far a mapping has read a stream; `None` when it has not begun.
     pub(super) fn checkpoint(&self, mapping: &str, stream_arn: &str) -> Result<Option<String>, EngineError> {
         let sql = "SELECT sequence_number FROM _hookline_checkpoints WHERE mapping = ?1 AND stream_arn = ?2";
-        Ok(self.0.prepare_cached(sql)?.query_row(params![mapping, stream_arn], |row| row.get(0)).optional()?)
+        Ok(self
+            .0
+            .prepare_cached(sql)?
+            .query_row(params![mapping, stream_arn], |row| row.get(0))
+            .optional()?)
     }
 
     /// Notes how far a mapping has read a stream.
     pub(super) fn set_checkpoint(&self, mapping: &str, stream_arn: &str, sequence: &str) -> Result<(), EngineError> {
         let sql = "INSERT INTO _hookline_checkpoints (mapping, stream_arn, sequence_number) VALUES (?1, ?2, ?3)
                    ON CONFLICT (mapping, stream_arn) DO UPDATE SET sequence_number = excluded.sequence_number";
-        self.0.prepare_cached(sql)?.execute(params![mapping, stream_arn, sequence])?;
+        self.0
+            .prepare_cached(sql)?
+            .execute(params![mapping, stream_arn, sequence])?;
         Ok(())
     }
 
@@ -88,7 +112,9 @@ impl Side {
     /// The newest record always stays: the engine makes the next sequence number from it, so that numbers grow even when the system's
     /// clock is set back.
     pub(super) fn trim_passed(&self, table: &str, through: &str) -> Result<bool, EngineError> {
-        let Some(stored) = stored_sequence(through) else { return Ok(true) };
+        let Some(stored) = stored_sequence(through) else {
+            return Ok(true);
+        };
         let sql = "DELETE FROM _stream_records WHERE id IN (
                        SELECT id FROM _stream_records
                        WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) <= ?2
@@ -118,7 +144,11 @@ impl Side {
     pub(super) fn count(&self, table: &str) -> usize {
         let count: i64 = self
             .0
-            .query_row("SELECT COUNT(*) FROM _stream_records WHERE table_name = ?1", [table], |row| row.get(0))
+            .query_row(
+                "SELECT COUNT(*) FROM _stream_records WHERE table_name = ?1",
+                [table],
+                |row| row.get(0),
+            )
             .unwrap_or(-1);
         usize::try_from(count).unwrap_or(usize::MAX)
     }

@@ -7,11 +7,16 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use super::*;
 
 async fn memory() -> Engine {
-    Engine::open(&Data::Memory, &Template::bundled().unwrap(), Durability::Full).await.unwrap()
+    Engine::open(&Data::Memory, &Template::bundled().unwrap(), Durability::Full)
+        .await
+        .unwrap()
 }
 
 fn put(client: &Client, id: &str) -> aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder {
-    client.put_item().table_name("hookline-InboxTable").item("id", AttributeValue::S(id.into()))
+    client
+        .put_item()
+        .table_name("hookline-InboxTable")
+        .item("id", AttributeValue::S(id.into()))
 }
 
 async fn records(engine: &Engine) -> StreamPage {
@@ -24,11 +29,28 @@ async fn records(engine: &Engine) -> StreamPage {
 async fn the_sdk_reads_what_it_wrote_and_its_errors_are_typed() {
     let engine = memory().await;
     let client = engine.client();
-    put(&client, "a").item("body", AttributeValue::B(vec![0, 255].into_boxed_slice().into_vec().into())).send().await.unwrap();
-    let read = client.get_item().table_name("hookline-InboxTable").key("id", AttributeValue::S("a".into())).send().await.unwrap();
+    put(&client, "a")
+        .item(
+            "body",
+            AttributeValue::B(vec![0, 255].into_boxed_slice().into_vec().into()),
+        )
+        .send()
+        .await
+        .unwrap();
+    let read = client
+        .get_item()
+        .table_name("hookline-InboxTable")
+        .key("id", AttributeValue::S("a".into()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(read.item.unwrap()["body"].as_b().unwrap().as_ref(), [0, 255]);
 
-    let again = put(&client, "a").condition_expression("attribute_not_exists(id)").send().await.unwrap_err();
+    let again = put(&client, "a")
+        .condition_expression("attribute_not_exists(id)")
+        .send()
+        .await
+        .unwrap_err();
     assert!(again.into_service_error().is_conditional_check_failed_exception());
 
     let transaction = client.transact_write_items().transact_items(
@@ -46,7 +68,13 @@ async fn the_sdk_reads_what_it_wrote_and_its_errors_are_typed() {
     let error = transaction.send().await.unwrap_err().into_service_error();
     assert_eq!(error.code(), Some("TransactionCanceledException"));
 
-    let error = client.put_item().table_name("nowhere").item("id", AttributeValue::S("a".into())).send().await.unwrap_err();
+    let error = client
+        .put_item()
+        .table_name("nowhere")
+        .item("id", AttributeValue::S("a".into()))
+        .send()
+        .await
+        .unwrap_err();
     assert!(error.into_service_error().is_resource_not_found_exception());
     let error = put(&client, "").send().await.unwrap_err().into_service_error();
     assert_eq!(error.code(), Some("ValidationException"));
@@ -58,10 +86,20 @@ async fn a_write_wakes_its_stream_and_a_read_or_a_refused_write_does_not() {
     let engine = memory().await;
     let client = engine.client();
     let waker = engine.waker("hookline-InboxTable").unwrap();
-    let woken = async || tokio::time::timeout(Duration::from_millis(50), waker.notified()).await.is_ok();
+    let woken = async || {
+        tokio::time::timeout(Duration::from_millis(50), waker.notified())
+            .await
+            .is_ok()
+    };
     put(&client, "a").send().await.unwrap();
     assert!(woken().await);
-    assert!(put(&client, "a").condition_expression("attribute_not_exists(id)").send().await.is_err());
+    assert!(
+        put(&client, "a")
+            .condition_expression("attribute_not_exists(id)")
+            .send()
+            .await
+            .is_err()
+    );
     client.scan().table_name("hookline-InboxTable").send().await.unwrap();
     assert!(!woken().await);
     assert!(engine.waker("hookline-SecretsTable").is_none());
@@ -72,24 +110,47 @@ async fn injected_faults_reach_the_caller_and_say_what_was_done() {
     let engine = memory().await;
     let client = engine.client();
     // The SDK itself tries three times.
-    engine.faults().inject(Fault::new(FaultKind::InternalServerError).operation("PutItem").table("InboxTable").times(2));
+    engine.faults().inject(
+        Fault::new(FaultKind::InternalServerError)
+            .operation("PutItem")
+            .table("InboxTable")
+            .times(2),
+    );
     put(&client, "a").send().await.unwrap();
     assert_eq!(engine.faults().struck(), 2);
 
-    engine.faults().inject(Fault::new(FaultKind::InternalServerError).times(3));
+    engine
+        .faults()
+        .inject(Fault::new(FaultKind::InternalServerError).times(3));
     let error = put(&client, "b").send().await.unwrap_err().into_service_error();
     assert_eq!(error.code(), Some("InternalServerError"));
     engine.faults().inject(Fault::new(FaultKind::Throttling).times(3));
-    assert_eq!(put(&client, "b").send().await.unwrap_err().into_service_error().code(), Some("ThrottlingException"));
+    assert_eq!(
+        put(&client, "b").send().await.unwrap_err().into_service_error().code(),
+        Some("ThrottlingException")
+    );
     engine.faults().inject(Fault::new(FaultKind::Unreachable).times(3));
-    assert!(matches!(put(&client, "b").send().await.unwrap_err(), aws_sdk_dynamodb::error::SdkError::DispatchFailure(_)));
+    assert!(matches!(
+        put(&client, "b").send().await.unwrap_err(),
+        aws_sdk_dynamodb::error::SdkError::DispatchFailure(_)
+    ));
     assert_eq!(records(&engine).await.records.len(), 1);
 
-    engine.faults().inject(Fault::new(FaultKind::AppliedThenInternalServerError).containing("\"c\""));
+    engine
+        .faults()
+        .inject(Fault::new(FaultKind::AppliedThenInternalServerError).containing("\"c\""));
     assert!(put(&client, "c").send().await.is_err());
     engine.faults().clear();
-    let written: Vec<_> = records(&engine).await.records.into_iter().map(|record| record.dynamodb.keys["id"].clone()).collect();
-    assert!(written.contains(&dynoxide::AttributeValue::S("c".into())), "{written:?}");
+    let written: Vec<_> = records(&engine)
+        .await
+        .records
+        .into_iter()
+        .map(|record| record.dynamodb.keys["id"].clone())
+        .collect();
+    assert!(
+        written.contains(&dynoxide::AttributeValue::S("c".into())),
+        "{written:?}"
+    );
 }
 
 #[tokio::test]
@@ -101,12 +162,27 @@ async fn trimming_keeps_the_newest_record_so_that_numbers_only_grow() {
     }
     let before = records(&engine).await.records;
     let sequence = |record: &Record| record.dynamodb.sequence_number.clone();
-    engine.trim_passed("hookline-InboxTable", &sequence(&before[0])).await.unwrap();
-    assert_eq!(records(&engine).await.records.iter().map(sequence).collect::<Vec<_>>(), [sequence(&before[1]), sequence(&before[2])]);
-    engine.trim_passed("hookline-InboxTable", &sequence(&before[2])).await.unwrap();
-    assert_eq!(records(&engine).await.records.iter().map(sequence).collect::<Vec<_>>(), [sequence(&before[2])]);
+    engine
+        .trim_passed("hookline-InboxTable", &sequence(&before[0]))
+        .await
+        .unwrap();
+    assert_eq!(
+        records(&engine).await.records.iter().map(sequence).collect::<Vec<_>>(),
+        [sequence(&before[1]), sequence(&before[2])]
+    );
+    engine
+        .trim_passed("hookline-InboxTable", &sequence(&before[2]))
+        .await
+        .unwrap();
+    assert_eq!(
+        records(&engine).await.records.iter().map(sequence).collect::<Vec<_>>(),
+        [sequence(&before[2])]
+    );
     engine.trim_streams(i64::MAX).await.unwrap();
-    assert_eq!(engine.run(|core| core.side.count("hookline-InboxTable")).await.unwrap(), 1);
+    assert_eq!(
+        engine.run(|core| core.side.count("hookline-InboxTable")).await.unwrap(),
+        1
+    );
     put(&client, "d").send().await.unwrap();
     let after = records(&engine).await.records;
     assert!(sequence(&after[1]) > sequence(&before[2]));
@@ -133,10 +209,27 @@ async fn old_stream_records_are_trimmed_and_young_ones_stay() {
 async fn items_that_have_outlived_their_time_are_swept() {
     let engine = memory().await;
     let client = engine.client();
-    put(&client, "old").item("ttl", AttributeValue::N("1".into())).send().await.unwrap();
-    put(&client, "young").item("ttl", AttributeValue::N("99999999999".into())).send().await.unwrap();
+    put(&client, "old")
+        .item("ttl", AttributeValue::N("1".into()))
+        .send()
+        .await
+        .unwrap();
+    put(&client, "young")
+        .item("ttl", AttributeValue::N("99999999999".into()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(engine.sweep_ttl().await.unwrap(), 1);
-    assert_eq!(client.scan().table_name("hookline-InboxTable").send().await.unwrap().count, 1);
+    assert_eq!(
+        client
+            .scan()
+            .table_name("hookline-InboxTable")
+            .send()
+            .await
+            .unwrap()
+            .count,
+        1
+    );
 }
 
 #[tokio::test]
@@ -148,9 +241,14 @@ async fn a_folder_keeps_what_was_written_and_belongs_to_one_hub() {
     put(&engine.client(), "a").send().await.unwrap();
     engine.set_checkpoint("m", "arn", "7").await.unwrap();
     engine.set_checkpoint("m", "arn", "8").await.unwrap();
-    assert!(matches!(Engine::open(&data, &template, Durability::Full).await.unwrap_err(), EngineError::InUse(_)));
+    assert!(matches!(
+        Engine::open(&data, &template, Durability::Full).await.unwrap_err(),
+        EngineError::InUse(_)
+    ));
     // A command line may look and write beside it.
-    let beside = Engine::open_beside(&folder.path().join("data"), &template).await.unwrap();
+    let beside = Engine::open_beside(&folder.path().join("data"), &template)
+        .await
+        .unwrap();
     put(&beside.client(), "b").send().await.unwrap();
     beside.close().await;
     engine.close().await;
@@ -158,14 +256,27 @@ async fn a_folder_keeps_what_was_written_and_belongs_to_one_hub() {
     assert_eq!(engine.call("ListTables", Bytes::from_static(b"{}")).await.status, 500);
 
     let engine = Engine::open(&data, &template, Durability::Full).await.unwrap();
-    assert_eq!(engine.client().scan().table_name("hookline-InboxTable").send().await.unwrap().count, 2);
+    assert_eq!(
+        engine
+            .client()
+            .scan()
+            .table_name("hookline-InboxTable")
+            .send()
+            .await
+            .unwrap()
+            .count,
+        2
+    );
     assert_eq!(engine.checkpoint("m", "arn").await.unwrap().as_deref(), Some("8"));
     assert_eq!(engine.checkpoint("m", "other").await.unwrap(), None);
     engine.close().await;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(folder.path().join("data")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join("data"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
     }
 }
@@ -175,9 +286,17 @@ async fn what_is_not_ours_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::Dir(folder.path().to_owned());
     let template = Template::bundled().unwrap();
-    Engine::open(&data, &template, Durability::Full).await.unwrap().close().await;
+    Engine::open(&data, &template, Durability::Full)
+        .await
+        .unwrap()
+        .close()
+        .await;
     let mut other = template.clone();
-    let deliveries = other.tables.iter_mut().find(|table| table.logical_id == "DeliveriesTable").unwrap();
+    let deliveries = other
+        .tables
+        .iter_mut()
+        .find(|table| table.logical_id == "DeliveriesTable")
+        .unwrap();
     *deliveries = Template::parse(
         "Resources:
            DeliveriesTable:
@@ -189,19 +308,37 @@ async fn what_is_not_ours_is_refused_by_name() {
     .unwrap()
     .tables
     .remove(0);
-    let error = Engine::open(&data, &other, Durability::Full).await.unwrap_err().to_string();
-    assert!(error.contains("DeliveriesTable") && error.contains("the indexes"), "{error}");
+    let error = Engine::open(&data, &other, Durability::Full)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("DeliveriesTable") && error.contains("the indexes"),
+        "{error}"
+    );
 
     let connection = rusqlite::Connection::open(folder.path().join("hookline.db")).unwrap();
-    connection.execute_batch("ALTER TABLE _stream_records ADD COLUMN more TEXT").unwrap();
-    let error = Engine::open(&data, &template, Durability::Full).await.unwrap_err().to_string();
+    connection
+        .execute_batch("ALTER TABLE _stream_records ADD COLUMN more TEXT")
+        .unwrap();
+    let error = Engine::open(&data, &template, Durability::Full)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("other columns"), "{error}");
-    connection.execute_batch("UPDATE _config SET value = '12' WHERE key = 'schema_version'").unwrap();
+    connection
+        .execute_batch("UPDATE _config SET value = '12' WHERE key = 'schema_version'")
+        .unwrap();
     assert!(Engine::open(&data, &template, Durability::Full).await.is_err());
     drop(connection);
     std::fs::write(folder.path().join("hookline.db"), "no database").unwrap();
     assert!(Engine::open(&data, &template, Durability::Full).await.is_err());
-    assert!(matches!(Engine::open_beside(&folder.path().join("none"), &template).await.unwrap_err(), EngineError::File { .. }));
+    assert!(matches!(
+        Engine::open_beside(&folder.path().join("none"), &template)
+            .await
+            .unwrap_err(),
+        EngineError::File { .. }
+    ));
 }
 
 #[tokio::test]
@@ -211,9 +348,20 @@ async fn the_http_port_answers_this_machine_only() {
     assert!(engine.serve("0.0.0.0:0".parse().unwrap()).await.is_err());
     let (address, _task) = engine.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let http = reqwest_like(address, "127.0.0.1", "application/x-amz-json-1.0").await;
-    assert!(http.starts_with("HTTP/1.1 200") && http.contains("hookline-InboxTable"), "{http}");
-    assert!(reqwest_like(address, "evil.example", "application/x-amz-json-1.0").await.starts_with("HTTP/1.1 403"));
-    assert!(reqwest_like(address, "127.0.0.1", "text/plain").await.starts_with("HTTP/1.1 415"));
+    assert!(
+        http.starts_with("HTTP/1.1 200") && http.contains("hookline-InboxTable"),
+        "{http}"
+    );
+    assert!(
+        reqwest_like(address, "evil.example", "application/x-amz-json-1.0")
+            .await
+            .starts_with("HTTP/1.1 403")
+    );
+    assert!(
+        reqwest_like(address, "127.0.0.1", "text/plain")
+            .await
+            .starts_with("HTTP/1.1 415")
+    );
 }
 
 /// One request by hand, so that the header Host can be anything.

@@ -50,7 +50,9 @@ impl FailureDestination {
     /// Writes below this folder, which is made when it is needed.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self {
+            folder: folder.to_owned(),
+        }
     }
 
     /// Writes a batch; the records of a stream are gone after it, so that it must lie on the disk when this returns.
@@ -58,7 +60,9 @@ impl FailureDestination {
         let random = hex::encode(payload::id::random::<8>());
         let day = now.strftime("%Y/%m/%d");
         let time = now.strftime("%Y-%m-%dT%H.%M.%S");
-        let path = self.folder.join(format!("aws/lambda/{}/{day}/{time}-{random}.json", batch.mapping));
+        let path = self
+            .folder
+            .join(format!("aws/lambda/{}/{day}/{time}-{random}.json", batch.mapping));
         let records = batch.event["Records"].as_array().map_or(0, Vec::len);
         let document = json!({
             "requestContext": {

@@ -71,11 +71,19 @@ pub(super) async fn work(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver
 
 /// Brings all of these to an end. `false` when the pump stopped before.
 async fn work_off(shared: &Arc<Shared>, items: Vec<Item>) -> bool {
-    let mut batches = VecDeque::from([Batch { items, failures: 0, last_error: String::new() }]);
+    let mut batches = VecDeque::from([Batch {
+        items,
+        failures: 0,
+        last_error: String::new(),
+    }]);
     while let Some(mut batch) = batches.pop_front() {
         let expired = take_expired(&shared.mapping, shared.clock.now(), &mut batch.items);
         if !expired.is_empty() {
-            let expired = Batch { items: expired, failures: batch.failures, last_error: batch.last_error.clone() };
+            let expired = Batch {
+                items: expired,
+                failures: batch.failures,
+                last_error: batch.last_error.clone(),
+            };
             if !set_aside(shared, expired, Condition::RecordAgeExceeded).await {
                 return false;
             }
@@ -105,7 +113,11 @@ async fn work_off(shared: &Arc<Shared>, items: Vec<Item>) -> bool {
             }
             Next::Split { at } => {
                 let second = batch.items.split_off(at);
-                batches.push_front(Batch { items: second, failures: batch.failures, last_error: batch.last_error.clone() });
+                batches.push_front(Batch {
+                    items: second,
+                    failures: batch.failures,
+                    last_error: batch.last_error.clone(),
+                });
                 batches.push_front(batch);
             }
             Next::GiveUp => {
@@ -136,12 +148,17 @@ fn decide(mapping: &StreamMapping, records: usize, failures: u32, outcome: &Outc
     if mapping.maximum_retry_attempts.is_some_and(|most| failures >= most) {
         return Next::GiveUp;
     }
-    Next::Retry { from: 0, failures: failures.saturating_add(1) }
+    Next::Retry {
+        from: 0,
+        failures: failures.saturating_add(1),
+    }
 }
 
 /// Takes out what is older than the mapping allows.
 fn take_expired(mapping: &StreamMapping, now: Timestamp, items: &mut Vec<Item>) -> Vec<Item> {
-    let Some(limit) = mapping.maximum_record_age else { return Vec::new() };
+    let Some(limit) = mapping.maximum_record_age else {
+        return Vec::new();
+    };
     let too_old = |item: &Item| Duration::try_from(now.duration_since(item.created_at)).is_ok_and(|age| age > limit);
     let (expired, kept) = std::mem::take(items).into_iter().partition(too_old);
     *items = kept;
@@ -151,7 +168,9 @@ fn take_expired(mapping: &StreamMapping, now: Timestamp, items: &mut Vec<Item>) 
 /// Writes a batch to the failure destination, however long that takes: nothing is finished that is nowhere. `false` when the pump
 /// stopped before.
 async fn set_aside(shared: &Shared, batch: Batch, condition: Condition) -> bool {
-    let (Some(first), Some(last)) = (batch.items.first(), batch.items.last()) else { return true };
+    let (Some(first), Some(last)) = (batch.items.first(), batch.items.last()) else {
+        return true;
+    };
     let mut event = Event::default();
     event.records = batch.items.iter().map(|item| item.record.clone()).collect();
     let failed = FailedBatch {
@@ -159,7 +178,9 @@ async fn set_aside(shared: &Shared, batch: Batch, condition: Condition) -> bool 
         stream_arn: &shared.stream_arn,
         condition,
         error: &batch.last_error,
-        invocations: batch.failures.saturating_add(u32::from(condition == Condition::RetryAttemptsExhausted)),
+        invocations: batch
+            .failures
+            .saturating_add(u32::from(condition == Condition::RetryAttemptsExhausted)),
         first: (first.sequence_number(), first.created_at),
         last: (last.sequence_number(), last.created_at),
         event: serde_json::to_value(&event).unwrap_or_default(),
@@ -216,7 +237,11 @@ fn read_failures(response: &DynamoDbEventResponse, items: &[Item]) -> Outcome {
             None => return Outcome::Failed("batchItemFailures names a record that is not in the batch".into()),
         }
     }
-    if lowest == items.len() { Outcome::Handled } else { Outcome::FailedFrom(lowest) }
+    if lowest == items.len() {
+        Outcome::Handled
+    } else {
+        Outcome::FailedFrom(lowest)
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +266,11 @@ mod tests {
         let made = |n: usize| {
             let mut record = EventRecord::default();
             record.change.sequence_number = Some(format!("s{n}"));
-            Item { ordinal: n as u64, created_at: Timestamp::UNIX_EPOCH, record }
+            Item {
+                ordinal: n as u64,
+                created_at: Timestamp::UNIX_EPOCH,
+                record,
+            }
         };
         (0..count).map(made).collect()
     }
@@ -270,23 +299,44 @@ mod tests {
     fn a_report_is_a_checkpoint() {
         let items = items(3);
         assert_eq!(read_failures(&report(&[]), &items), Outcome::Handled);
-        assert_eq!(read_failures(&report(&[Some("s2"), Some("s1")]), &items), Outcome::FailedFrom(1));
+        assert_eq!(
+            read_failures(&report(&[Some("s2"), Some("s1")]), &items),
+            Outcome::FailedFrom(1)
+        );
         assert_eq!(read_failures(&report(&[Some("s0")]), &items), Outcome::FailedFrom(0));
         for bad in [None, Some(""), Some("s9")] {
-            assert!(matches!(read_failures(&report(&[Some("s1"), bad]), &items), Outcome::Failed(_)), "{bad:?}");
+            assert!(
+                matches!(read_failures(&report(&[Some("s1"), bad]), &items), Outcome::Failed(_)),
+                "{bad:?}"
+            );
         }
     }
 
     #[test]
     fn progress_is_kept_and_what_makes_none_is_split_then_given_up() {
         let failed = Outcome::Failed(String::new());
-        assert_eq!(decide(&mapping(true, Some(5)), 4, 3, &Outcome::FailedFrom(2)), Next::Retry { from: 2, failures: 1 });
+        assert_eq!(
+            decide(&mapping(true, Some(5)), 4, 3, &Outcome::FailedFrom(2)),
+            Next::Retry { from: 2, failures: 1 }
+        );
         assert_eq!(decide(&mapping(true, Some(5)), 5, 3, &failed), Next::Split { at: 2 });
-        assert_eq!(decide(&mapping(true, Some(5)), 5, 3, &Outcome::FailedFrom(0)), Next::Split { at: 2 });
-        assert_eq!(decide(&mapping(true, Some(5)), 1, 4, &failed), Next::Retry { from: 0, failures: 5 });
+        assert_eq!(
+            decide(&mapping(true, Some(5)), 5, 3, &Outcome::FailedFrom(0)),
+            Next::Split { at: 2 }
+        );
+        assert_eq!(
+            decide(&mapping(true, Some(5)), 1, 4, &failed),
+            Next::Retry { from: 0, failures: 5 }
+        );
         assert_eq!(decide(&mapping(true, Some(5)), 1, 5, &failed), Next::GiveUp);
         assert_eq!(decide(&mapping(false, Some(0)), 7, 0, &failed), Next::GiveUp);
-        assert_eq!(decide(&mapping(false, None), 7, u32::MAX, &failed), Next::Retry { from: 0, failures: u32::MAX });
+        assert_eq!(
+            decide(&mapping(false, None), 7, u32::MAX, &failed),
+            Next::Retry {
+                from: 0,
+                failures: u32::MAX
+            }
+        );
     }
 
     #[test]

@@ -62,7 +62,10 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(200), longest: Duration::from_secs(10) }
+        Self {
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(10),
+        }
     }
 }
 
@@ -154,8 +157,10 @@ impl Pump {
         handler: Handler,
         settings: PumpSettings,
     ) -> Result<Self, PumpError> {
-        let filters = Filters::new(&mapping.filters)
-            .map_err(|error| PumpError::Filter { mapping: mapping.id.clone(), problem: error.to_string() })?;
+        let filters = Filters::new(&mapping.filters).map_err(|error| PumpError::Filter {
+            mapping: mapping.id.clone(),
+            problem: error.to_string(),
+        })?;
         let name = engine.table_name(&table.logical_id).unwrap_or_default().to_owned();
         let stream_arn = engine.stream_arn(&name).await?;
         let checkpoint = engine.checkpoint(&mapping.id, &stream_arn).await?;
@@ -189,10 +194,19 @@ impl Pump {
             lanes.push(sender);
             tasks.push(tokio::spawn(lane::work(Arc::clone(&shared), queue)));
         }
-        let reader = Reader { shared: Arc::clone(&shared), filters, hash_key: table.hash_key.clone(), lanes };
+        let reader = Reader {
+            shared: Arc::clone(&shared),
+            filters,
+            hash_key: table.hash_key.clone(),
+            lanes,
+        };
         tasks.push(tokio::spawn(reader.read()));
         tasks.push(tokio::spawn(note_checkpoints(Arc::clone(&shared))));
-        Ok(Self { shared, stop, tasks: Mutex::new(tasks) })
+        Ok(Self {
+            shared,
+            stop,
+            tasks: Mutex::new(tasks),
+        })
     }
 
     /// The mapping's name.
@@ -253,7 +267,9 @@ impl Pump {
 
 impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pump").field("mapping", &self.shared.mapping.id).finish_non_exhaustive()
+        f.debug_struct("Pump")
+            .field("mapping", &self.shared.mapping.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -314,7 +330,9 @@ impl Shared {
             checkpoint
         };
         if let Some(sequence_number) = &checkpoint {
-            self.engine.set_checkpoint(&self.mapping.id, &self.stream_arn, sequence_number).await?;
+            self.engine
+                .set_checkpoint(&self.mapping.id, &self.stream_arn, sequence_number)
+                .await?;
         }
         self.progress().stored_checkpoint = checkpoint;
         Ok(())
@@ -346,7 +364,11 @@ impl Reader {
     /// Reads until the pump stops; the lanes end with it.
     async fn read(self) {
         let shared = &self.shared;
-        let page_size = shared.mapping.batch_size.saturating_mul(shared.mapping.parallelization_factor).clamp(1, 1000);
+        let page_size = shared
+            .mapping
+            .batch_size
+            .saturating_mul(shared.mapping.parallelization_factor)
+            .clamp(1, 1000);
         let waker = shared.engine.waker(&shared.table);
         let mut failures = 0;
         while !shared.stopping() {
@@ -390,7 +412,9 @@ impl Reader {
     fn has_room(&self) -> bool {
         let progress = self.shared.progress();
         let (records, bytes) = progress.tracker.unfinished();
-        records < MAX_WAITING_RECORDS && bytes < MAX_WAITING_BYTES && progress.tracker.behind_checkpoint() < MAX_BEHIND_CHECKPOINT
+        records < MAX_WAITING_RECORDS
+            && bytes < MAX_WAITING_BYTES
+            && progress.tracker.behind_checkpoint() < MAX_BEHIND_CHECKPOINT
     }
 
     /// Gives a page to the lanes. `false` when there was nothing.
@@ -419,7 +443,12 @@ impl Reader {
             let record = event_record(record, &self.shared.stream_arn);
             if let Some(lane) = self.lanes.get(lane) {
                 // A lane ends only with the pump: then the record is read again at the next start.
-                lane.send(Item { ordinal, created_at, record }).ok();
+                lane.send(Item {
+                    ordinal,
+                    created_at,
+                    record,
+                })
+                .ok();
             }
         }
         if !refused.is_empty() {

@@ -30,7 +30,9 @@ impl Filters {
     /// Whether a record is for the handler. What cannot be judged is, so that nothing is lost.
     pub(super) fn pass(&self, record: &Record) -> bool {
         let Some(matcher) = &self.0 else { return true };
-        let Ok(json) = serde_json::to_vec(record) else { return true };
+        let Ok(json) = serde_json::to_vec(record) else {
+            return true;
+        };
         matcher.has_matches(&json).unwrap_or(true)
     }
 }
@@ -92,7 +94,9 @@ fn since_epoch(record: &Record) -> Duration {
 
 /// When a record was made.
 pub(super) fn created_at(record: &Record) -> Timestamp {
-    Timestamp::UNIX_EPOCH.checked_add(since_epoch(record)).unwrap_or(Timestamp::MAX)
+    Timestamp::UNIX_EPOCH
+        .checked_add(since_epoch(record))
+        .unwrap_or(Timestamp::MAX)
 }
 
 fn item(stored: HashMap<String, Stored>) -> serde_dynamo::Item {
@@ -100,7 +104,10 @@ fn item(stored: HashMap<String, Stored>) -> serde_dynamo::Item {
 }
 
 fn attributes(stored: HashMap<String, Stored>) -> HashMap<String, AttributeValue> {
-    stored.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+    stored
+        .into_iter()
+        .map(|(name, value)| (name, attribute(value)))
+        .collect()
 }
 
 fn attribute(stored: Stored) -> AttributeValue {
@@ -167,7 +174,10 @@ mod tests {
     fn a_deletion_by_time_to_live_is_marked() {
         let mut stored = record(json!({}));
         stored.dynamodb.new_image = None;
-        stored.user_identity = Some(StoredIdentity { identity_type: "Service".into(), principal_id: "dynamodb.amazonaws.com".into() });
+        stored.user_identity = Some(StoredIdentity {
+            identity_type: "Service".into(),
+            principal_id: "dynamodb.amazonaws.com".into(),
+        });
         let event = event_record(stored, "arn:1");
         assert!(event.change.new_image.is_empty());
         assert_eq!(event.user_identity.unwrap().principal_id, "dynamodb.amazonaws.com");
@@ -181,7 +191,10 @@ mod tests {
             pattern(r#"{"eventName":["MODIFY"],"dynamodb":{"NewImage":{"again":{"S":[{"exists":true}]}}}}"#),
         ])
         .unwrap();
-        let named = |name: &str, image| Record { event_name: name.into(), ..record(image) };
+        let named = |name: &str, image| Record {
+            event_name: name.into(),
+            ..record(image)
+        };
         assert!(filters.pass(&named("INSERT", every_type())));
         assert!(filters.pass(&named("MODIFY", json!({"again": {"S": "2025"}}))));
         assert!(!filters.pass(&named("MODIFY", json!({"other": {"S": "2025"}}))));
@@ -198,8 +211,12 @@ mod tests {
             stored
         };
         let lane = |key| lane_of(&with_key(key), "id", 10);
-        assert_eq!(lane(json!({"id": {"S": "a"}, "sort": {"S": "1"}})), lane(json!({"id": {"S": "a"}, "sort": {"S": "2"}})));
-        let used: std::collections::HashSet<usize> = (0..200).map(|n| lane(json!({"id": {"S": n.to_string()}}))).collect();
+        assert_eq!(
+            lane(json!({"id": {"S": "a"}, "sort": {"S": "1"}})),
+            lane(json!({"id": {"S": "a"}, "sort": {"S": "2"}}))
+        );
+        let used: std::collections::HashSet<usize> =
+            (0..200).map(|n| lane(json!({"id": {"S": n.to_string()}}))).collect();
         assert_eq!(used.len(), 10);
         assert_eq!(lane_of(&with_key(json!({"id": {"N": "1"}})), "id", 1), 0);
     }

@@ -39,20 +39,34 @@ async fn setup(data: Option<Data>) -> Setup {
     let table = template.table("InboxTable").unwrap().clone();
     let mut mapping = template.function("verify").unwrap().streams[0].clone();
     mapping.filters.clear();
-    let engine = Engine::open(&data.unwrap_or(Data::Memory), &template, Durability::Process).await.unwrap();
+    let engine = Engine::open(&data.unwrap_or(Data::Memory), &template, Durability::Process)
+        .await
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let settings = PumpSettings {
         timeout: Duration::from_secs(20),
         failed: FailureDestination::new(folder.path()),
         clock: Arc::new(store::clock::SystemClock),
-        backoff: Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) },
+        backoff: Backoff {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(5),
+        },
     };
-    Setup { client: engine.client(), engine, table, mapping, settings, folder }
+    Setup {
+        client: engine.client(),
+        engine,
+        table,
+        mapping,
+        settings,
+        folder,
+    }
 }
 
 impl Setup {
     async fn pump(&self, handler: Handler) -> Pump {
-        Pump::start(&self.engine, &self.table, &self.mapping, handler, self.settings.clone()).await.unwrap()
+        Pump::start(&self.engine, &self.table, &self.mapping, handler, self.settings.clone())
+            .await
+            .unwrap()
     }
 
     async fn put(&self, id: &str, version: usize) {
@@ -72,7 +86,11 @@ fn names(event: &Event) -> Vec<(String, String, String)> {
     };
     let read = |record: &aws_lambda_events::event::dynamodb::EventRecord| {
         let image = &record.change.new_image;
-        (text(image, "id"), text(image, "version"), record.change.sequence_number.clone().unwrap())
+        (
+            text(image, "id"),
+            text(image, "version"),
+            record.change.sequence_number.clone().unwrap(),
+        )
     };
     event.records.iter().map(read).collect()
 }
@@ -155,9 +173,19 @@ async fn every_item_arrives_in_its_own_order_and_lanes_work_side_by_side() {
         by_item.entry(id.clone()).or_default().push(version.parse().unwrap());
     }
     assert_eq!(by_item.len(), 20);
-    assert!(by_item.values().all(|versions| versions.iter().copied().eq(0..20)), "{by_item:?}");
+    assert!(
+        by_item.values().all(|versions| versions.iter().copied().eq(0..20)),
+        "{by_item:?}"
+    );
     assert!(most.load(Ordering::SeqCst) > 1);
-    assert_eq!(pump.counts(), PumpCounts { read: 400, handled: 400, ..PumpCounts::default() });
+    assert_eq!(
+        pump.counts(),
+        PumpCounts {
+            read: 400,
+            handled: 400,
+            ..PumpCounts::default()
+        }
+    );
     pump.stop().await;
 }
 
@@ -170,7 +198,11 @@ async fn a_write_is_handed_over_at_once() {
     let start = tokio::time::Instant::now();
     setup.put("a", 1).await;
     eventually("handled", async || !seen.lock().unwrap().is_empty()).await;
-    assert!(start.elapsed() < POLL / 2, "{:?}: by polling, not by being woken", start.elapsed());
+    assert!(
+        start.elapsed() < POLL / 2,
+        "{:?}: by polling, not by being woken",
+        start.elapsed()
+    );
     pump.stop().await;
 }
 
@@ -186,7 +218,15 @@ async fn what_the_filter_refuses_is_passed_over_and_noted() {
     until_idle(&pump).await;
     pump.stop().await;
     assert_eq!(*seen.lock().unwrap(), [("a".to_owned(), "2".to_owned())]);
-    assert_eq!(pump.counts(), PumpCounts { read: 5, filtered: 4, handled: 1, set_aside: 0 });
+    assert_eq!(
+        pump.counts(),
+        PumpCounts {
+            read: 5,
+            filtered: 4,
+            handled: 1,
+            set_aside: 0
+        }
+    );
     // The next one begins behind all five.
     let pump = setup.pump(reporting(&seen, |_, _| false)).await;
     until_idle(&pump).await;
@@ -205,14 +245,28 @@ async fn a_reported_failure_is_a_checkpoint_and_is_tried_again_from_there() {
         setup.put("a", version).await;
     }
     let take = move |_: &str, version: &str| {
-        version == "2" && remaining.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+        version == "2"
+            && remaining
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok()
     };
     let pump = setup.pump(reporting(&seen, take)).await;
     until_idle(&pump).await;
     pump.stop().await;
-    let versions: Vec<String> = seen.lock().unwrap().iter().map(|(_, version)| version.clone()).collect();
+    let versions: Vec<String> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, version)| version.clone())
+        .collect();
     // 0 and 1 once; what stands behind the failure is handed over again, in order, and 2 in the end.
-    assert_eq!(versions.iter().filter(|version| *version == "0" || *version == "1").count(), 2);
+    assert_eq!(
+        versions
+            .iter()
+            .filter(|version| *version == "0" || *version == "1")
+            .count(),
+        2
+    );
     let position = |wanted: &str| versions.iter().rposition(|version| version == wanted).unwrap();
     assert!(position("2") < position("3") && position("3") < position("4") && position("4") < position("5"));
     assert_eq!(pump.counts().handled, 6);
@@ -248,17 +302,34 @@ async fn one_poison_record_is_isolated_and_set_aside_and_all_others_are_handled(
         let mut ids: Vec<String> = seen.lock().unwrap().iter().map(|(id, _)| id.clone()).collect();
         ids.sort();
         ids.dedup();
-        assert_eq!(ids, ["item0", "item1", "item2", "item3", "item4", "item6", "item7", "item8"]);
-        assert_eq!(pump.counts(), PumpCounts { read: 9, handled: 8, set_aside: 1, ..PumpCounts::default() });
+        assert_eq!(
+            ids,
+            ["item0", "item1", "item2", "item3", "item4", "item6", "item7", "item8"]
+        );
+        assert_eq!(
+            pump.counts(),
+            PumpCounts {
+                read: 9,
+                handled: 8,
+                set_aside: 1,
+                ..PumpCounts::default()
+            }
+        );
         let failed = set_aside(setup.folder.path());
         assert_eq!(failed.len(), 1);
         assert_eq!(failed[0]["requestContext"]["condition"], "RetryAttemptsExhausted");
         assert_eq!(failed[0]["requestContext"]["approximateInvokeCount"], 3);
         let event: Event = serde_json::from_str(failed[0]["payload"].as_str().unwrap()).unwrap();
         assert_eq!(names(&event)[0].0, "item5");
-        assert_eq!(failed[0]["DDBStreamBatchInfo"]["startSequenceNumber"], names(&event)[0].2.as_str());
+        assert_eq!(
+            failed[0]["DDBStreamBatchInfo"]["startSequenceNumber"],
+            names(&event)[0].2.as_str()
+        );
         // Splitting until it stands alone, then the first attempt and two more.
-        assert!((3..=3 + 4).contains(&invocations.load(Ordering::SeqCst)), "{invocations:?}");
+        assert!(
+            (3..=3 + 4).contains(&invocations.load(Ordering::SeqCst)),
+            "{invocations:?}"
+        );
     }
 }
 
@@ -330,7 +401,12 @@ async fn an_invocation_that_takes_too_long_has_failed() {
     let pump = setup.pump(Arc::new(|_| Box::pin(std::future::pending()))).await;
     until_idle(&pump).await;
     pump.stop().await;
-    assert!(set_aside(setup.folder.path())[0]["responseContext"]["functionError"].as_str().unwrap().starts_with("timed out"));
+    assert!(
+        set_aside(setup.folder.path())[0]["responseContext"]["functionError"]
+            .as_str()
+            .unwrap()
+            .starts_with("timed out")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -356,7 +432,14 @@ async fn a_restart_goes_on_where_everything_was_finished() {
     let setup = setup(Some(data)).await;
     let pump = setup.pump(reporting(&seen, |_, _| false)).await;
     until_idle(&pump).await;
-    assert_eq!(seen.lock().unwrap().iter().map(|(_, version)| version.as_str()).collect::<Vec<_>>(), ["3", "4"]);
+    assert_eq!(
+        seen.lock()
+            .unwrap()
+            .iter()
+            .map(|(_, version)| version.as_str())
+            .collect::<Vec<_>>(),
+        ["3", "4"]
+    );
     pump.stop().await;
     setup.engine.close().await;
 }
@@ -368,7 +451,11 @@ async fn what_is_passed_can_be_trimmed_and_what_is_not_stays() {
     let seen = Seen::default();
     let stuck = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let condition = Arc::clone(&stuck);
-    let pump = setup.pump(reporting(&seen, move |_, version| version == "5" && condition.load(Ordering::SeqCst))).await;
+    let pump = setup
+        .pump(reporting(&seen, move |_, version| {
+            version == "5" && condition.load(Ordering::SeqCst)
+        }))
+        .await;
     for version in 0..8 {
         setup.put("a", version).await;
     }
@@ -379,7 +466,11 @@ async fn what_is_passed_can_be_trimmed_and_what_is_not_stays() {
     };
     eventually("noted", all_noted).await;
     pump.trim().await.unwrap();
-    let position = setup.engine.stream_position(&pump.shared.stream_arn, None).await.unwrap();
+    let position = setup
+        .engine
+        .stream_position(&pump.shared.stream_arn, None)
+        .await
+        .unwrap();
     assert_eq!(setup.engine.read_stream(position, 100).await.unwrap().records.len(), 3);
     stuck.store(false, Ordering::SeqCst);
     until_idle(&pump).await;
@@ -392,6 +483,14 @@ async fn a_pattern_that_is_none_is_refused() {
     let mut setup = setup(None).await;
     setup.mapping.filters = vec!["{".into()];
     let handler: Handler = Arc::new(|_| Box::pin(async { Ok(DynamoDbEventResponse::default()) }));
-    let error = Pump::start(&setup.engine, &setup.table, &setup.mapping, handler, setup.settings.clone()).await.unwrap_err();
+    let error = Pump::start(
+        &setup.engine,
+        &setup.table,
+        &setup.mapping,
+        handler,
+        setup.settings.clone(),
+    )
+    .await
+    .unwrap_err();
     assert!(error.to_string().contains("VerifyFunction-Inbox"), "{error}");
 }

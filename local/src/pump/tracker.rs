@@ -26,13 +26,20 @@ struct Tracked {
 impl Tracker {
     /// Begins behind a checkpoint, or at the beginning of the stream.
     pub(super) fn new(checkpoint: Option<String>) -> Self {
-        Self { checkpoint: checkpoint.map(Into::into), ..Self::default() }
+        Self {
+            checkpoint: checkpoint.map(Into::into),
+            ..Self::default()
+        }
     }
 
     /// Notes a record that was read; the ordinal names it for [`Tracker::finish`].
     pub(super) fn begin(&mut self, sequence_number: &str, bytes: usize) -> u64 {
         let ordinal = self.first + self.records.len() as u64;
-        self.records.push_back(Tracked { sequence_number: sequence_number.into(), bytes, finished: false });
+        self.records.push_back(Tracked {
+            sequence_number: sequence_number.into(),
+            bytes,
+            finished: false,
+        });
         self.unfinished += 1;
         self.unfinished_bytes += bytes;
         ordinal
@@ -40,8 +47,12 @@ impl Tracker {
 
     /// Notes that a record needs nothing more: it was handled, filtered out, or set aside.
     pub(super) fn finish(&mut self, ordinal: u64) {
-        let index = ordinal.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
-        let Some(record) = index.and_then(|index| self.records.get_mut(index)) else { return };
+        let index = ordinal
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok());
+        let Some(record) = index.and_then(|index| self.records.get_mut(index)) else {
+            return;
+        };
         if record.finished {
             return;
         }
@@ -79,14 +90,23 @@ mod tests {
     #[test]
     fn the_checkpoint_waits_for_the_slowest() {
         let mut tracker = Tracker::new(Some("0".into()));
-        let ordinals: Vec<u64> = ["1", "2", "3"].iter().map(|sequence| tracker.begin(sequence, 10)).collect();
+        let ordinals: Vec<u64> = ["1", "2", "3"]
+            .iter()
+            .map(|sequence| tracker.begin(sequence, 10))
+            .collect();
         tracker.finish(ordinals[1]);
-        assert_eq!((tracker.checkpoint(), tracker.unfinished(), tracker.behind_checkpoint()), (Some("0"), (2, 20), 3));
+        assert_eq!(
+            (tracker.checkpoint(), tracker.unfinished(), tracker.behind_checkpoint()),
+            (Some("0"), (2, 20), 3)
+        );
         tracker.finish(ordinals[0]);
         assert_eq!(tracker.checkpoint(), Some("2"));
         tracker.finish(ordinals[0]);
         tracker.finish(ordinals[2]);
-        assert_eq!((tracker.checkpoint(), tracker.unfinished(), tracker.behind_checkpoint()), (Some("3"), (0, 0), 0));
+        assert_eq!(
+            (tracker.checkpoint(), tracker.unfinished(), tracker.behind_checkpoint()),
+            (Some("3"), (0, 0), 0)
+        );
     }
 
     proptest! {

@@ -146,14 +146,22 @@ impl Template {
     /// When it is no template, or needs something that is only known once it is deployed.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let document: Document = yaml::read(text).map_err(|error| TemplateError::Yaml(error.to_string()))?;
-        let parameters: BTreeMap<String, Value> =
-            document.parameters.into_iter().filter_map(|(name, parameter)| Some((name, parameter.default?.0))).collect();
+        let parameters: BTreeMap<String, Value> = document
+            .parameters
+            .into_iter()
+            .filter_map(|(name, parameter)| Some((name, parameter.default?.0)))
+            .collect();
         let globals = resolve(document.globals.function.0, &parameters);
         let mut tables = Vec::new();
         let mut functions = Vec::new();
         for (logical_id, resource) in document.resources {
-            let fail = |problem: String| TemplateError::Resource { resource: logical_id.clone(), problem };
-            let properties = resource.properties.map_or(Value::Null, |node| resolve(node.0, &parameters));
+            let fail = |problem: String| TemplateError::Resource {
+                resource: logical_id.clone(),
+                problem,
+            };
+            let properties = resource
+                .properties
+                .map_or(Value::Null, |node| resolve(node.0, &parameters));
             match resource.kind.as_str() {
                 "AWS::DynamoDB::Table" => tables.push(read_table(&logical_id, properties).map_err(fail)?),
                 "AWS::Serverless::Function" => {
@@ -220,7 +228,9 @@ struct Globals {
 
 impl Default for Globals {
     fn default() -> Self {
-        Self { function: Node(Value::Null) }
+        Self {
+            function: Node(Value::Null),
+        }
     }
 }
 
@@ -271,7 +281,12 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
 fn read_table(logical_id: &str, properties: Value) -> Result<Table, String> {
     let key_schema = properties.get("KeySchema").cloned().unwrap_or_default();
     let read: TableProperties = typed(properties)?;
-    let key = |kind: &str| read.key_schema.iter().find(|key| key.key_type == kind).map(|key| key.attribute_name.clone());
+    let key = |kind: &str| {
+        read.key_schema
+            .iter()
+            .find(|key| key.key_type == kind)
+            .map(|key| key.attribute_name.clone())
+    };
     let mut definition = Map::from_iter([
         ("BillingMode".to_owned(), json!("PAY_PER_REQUEST")),
         ("AttributeDefinitions".to_owned(), read.attribute_definitions),
@@ -289,7 +304,10 @@ fn read_table(logical_id: &str, properties: Value) -> Result<Table, String> {
         hash_key: key("HASH").ok_or("KeySchema has no HASH key")?,
         range_key: key("RANGE"),
         has_stream: read.stream_specification.is_some(),
-        ttl_attribute: read.time_to_live_specification.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute_name),
+        ttl_attribute: read
+            .time_to_live_specification
+            .filter(|ttl| ttl.enabled)
+            .map(|ttl| ttl.attribute_name),
         definition,
     })
 }
@@ -387,8 +405,15 @@ fn read_function(logical_id: &str, properties: Value, globals: &Value, metadata:
         .and_then(Value::as_str)
         .ok_or("Metadata.BuildProperties.Binary names no binary")?;
     let mut environment = BTreeMap::new();
-    let common = globals.pointer("/Environment/Variables").and_then(Value::as_object).into_iter().flatten();
-    for (name, value) in common.map(|(name, value)| (name.clone(), value.clone())).chain(read.environment.variables) {
+    let common = globals
+        .pointer("/Environment/Variables")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    for (name, value) in common
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .chain(read.environment.variables)
+    {
         let text = match value {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
@@ -397,7 +422,10 @@ fn read_function(logical_id: &str, properties: Value, globals: &Value, metadata:
         };
         environment.insert(name, text);
     }
-    let timeout = read.timeout.or_else(|| globals.get("Timeout").and_then(Value::as_u64)).unwrap_or(DEFAULT_FUNCTION_TIMEOUT);
+    let timeout = read
+        .timeout
+        .or_else(|| globals.get("Timeout").and_then(Value::as_u64))
+        .unwrap_or(DEFAULT_FUNCTION_TIMEOUT);
     let mut function = Function {
         logical_id: logical_id.to_owned(),
         binary: binary.to_owned(),
@@ -417,7 +445,10 @@ fn read_function(logical_id: &str, properties: Value, globals: &Value, metadata:
             "HttpApi" => {
                 let route: RouteProperties = typed(event.properties).map_err(fail)?;
                 let method = (!route.method.eq_ignore_ascii_case("ANY")).then(|| route.method.to_ascii_uppercase());
-                function.routes.push(Route { method, path: route.path });
+                function.routes.push(Route {
+                    method,
+                    path: route.path,
+                });
             }
             "Schedule" | "ScheduleV2" => {
                 let schedule: ScheduleProperties = typed(event.properties).map_err(fail)?;
@@ -431,9 +462,15 @@ fn read_function(logical_id: &str, properties: Value, globals: &Value, metadata:
 }
 
 fn read_mapping(id: String, read: StreamProperties) -> Result<StreamMapping, String> {
-    let table = read.stream.strip_suffix(".StreamArn").ok_or("Stream is not !GetAtt TABLE.StreamArn")?.to_owned();
+    let table = read
+        .stream
+        .strip_suffix(".StreamArn")
+        .ok_or("Stream is not !GetAtt TABLE.StreamArn")?
+        .to_owned();
     if read.starting_position != "TRIM_HORIZON" {
-        return Err("StartingPosition is not TRIM_HORIZON: records would be lost between creation and first reading".into());
+        return Err(
+            "StartingPosition is not TRIM_HORIZON: records would be lost between creation and first reading".into(),
+        );
     }
     if read.batch_size == 0 || read.parallelization_factor == 0 {
         return Err("BatchSize and ParallelizationFactor are at least 1".into());
@@ -444,10 +481,20 @@ fn read_mapping(id: String, read: StreamProperties) -> Result<StreamMapping, Str
         batch_size: read.batch_size,
         parallelization_factor: read.parallelization_factor,
         maximum_retry_attempts: u32::try_from(read.maximum_retry_attempts).ok(),
-        maximum_record_age: u64::try_from(read.maximum_record_age_in_seconds).ok().map(Duration::from_secs),
+        maximum_record_age: u64::try_from(read.maximum_record_age_in_seconds)
+            .ok()
+            .map(Duration::from_secs),
         bisect_batch_on_function_error: read.bisect_batch_on_function_error,
-        report_batch_item_failures: read.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures"),
-        filters: read.filter_criteria.filters.into_iter().map(|filter| filter.pattern).collect(),
+        report_batch_item_failures: read
+            .function_response_types
+            .iter()
+            .any(|kind| kind == "ReportBatchItemFailures"),
+        filters: read
+            .filter_criteria
+            .filters
+            .into_iter()
+            .map(|filter| filter.pattern)
+            .collect(),
     })
 }
 

@@ -38,17 +38,26 @@ Resources:
 fn a_template_is_read_with_its_parameters_defaults() {
     let template = Template::parse(SMALL).unwrap();
     let table = template.table("EventTable").unwrap();
-    assert_eq!((table.hash_key.as_str(), table.range_key.as_deref()), ("event", Some("part")));
+    assert_eq!(
+        (table.hash_key.as_str(), table.range_key.as_deref()),
+        ("event", Some("part"))
+    );
     assert!(table.has_stream);
     assert_eq!(table.ttl_attribute.as_deref(), Some("ttl"));
     let request = table.create_request("hookline-EventTable");
     assert_eq!(request["TableName"], "hookline-EventTable");
-    assert_eq!(request["StreamSpecification"], json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}));
+    assert_eq!(
+        request["StreamSpecification"],
+        json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"})
+    );
 
     let function = template.function("work").unwrap();
     assert_eq!(function.timeout, Duration::from_secs(20));
     let expected = [("DAYS", "30"), ("EVENTS", "EventTable"), ("LEVEL", "info")];
-    assert_eq!(function.environment, BTreeMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned()))));
+    assert_eq!(
+        function.environment,
+        BTreeMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    );
     let expected = StreamMapping {
         id: "Work-Stream".into(),
         table: "EventTable".into(),
@@ -61,9 +70,26 @@ fn a_template_is_read_with_its_parameters_defaults() {
         filters: vec![],
     };
     assert_eq!(function.streams, [expected]);
-    assert_eq!(function.routes[0], Route { method: None, path: "/v1/{proxy+}".into() });
-    assert_eq!(function.routes[1], Route { method: Some("GET".into()), path: "/page".into() });
-    assert_eq!(function.schedules, [Schedule { every: Duration::from_secs(7200) }]);
+    assert_eq!(
+        function.routes[0],
+        Route {
+            method: None,
+            path: "/v1/{proxy+}".into()
+        }
+    );
+    assert_eq!(
+        function.routes[1],
+        Route {
+            method: Some("GET".into()),
+            path: "/page".into()
+        }
+    );
+    assert_eq!(
+        function.schedules,
+        [Schedule {
+            every: Duration::from_secs(7200)
+        }]
+    );
 }
 
 #[test]
@@ -76,7 +102,11 @@ fn what_cannot_run_here_is_refused_by_name() {
     refuse("!Ref Batch", "!If [Big, 1, 2]", "Work: event Stream");
     refuse("TRIM_HORIZON", "LATEST", "StartingPosition");
     refuse("BatchSize: !Ref Batch", "BatchSize: 0", "at least 1");
-    refuse("!GetAtt EventTable.StreamArn", "!GetAtt Other.StreamArn", "reads the stream of Other");
+    refuse(
+        "!GetAtt EventTable.StreamArn",
+        "!GetAtt Other.StreamArn",
+        "reads the stream of Other",
+    );
     refuse("rate(2 hours)", "cron(0 * * * ? *)", "rate(");
     refuse("Type: Schedule,", "Type: SQS,", "SQS");
     refuse("!Ref Days", "!Sub '${Days}'", "DAYS");
@@ -90,7 +120,11 @@ fn what_cannot_run_here_is_refused_by_name() {
 #[test]
 fn the_bundled_template_has_what_the_hub_needs() {
     let template = Template::bundled().unwrap();
-    let binaries: Vec<&str> = template.functions.iter().map(|function| function.binary.as_str()).collect();
+    let binaries: Vec<&str> = template
+        .functions
+        .iter()
+        .map(|function| function.binary.as_str())
+        .collect();
     for binary in ["receive", "verify", "fan-out", "retry", "manage", "operate"] {
         assert!(binaries.contains(&binary), "{binary} is missing in {binaries:?}");
     }
@@ -106,13 +140,28 @@ fn the_bundled_template_has_what_the_hub_needs() {
             patterns.add_pattern(index, filter).unwrap();
         }
     }
-    assert!(function("receive").routes.contains(&Route { method: None, path: "/in/{token}".into() }));
-    assert!(function("manage").routes.contains(&Route { method: None, path: "/v1/{proxy+}".into() }));
+    assert!(function("receive").routes.contains(&Route {
+        method: None,
+        path: "/in/{token}".into()
+    }));
+    assert!(function("manage").routes.contains(&Route {
+        method: None,
+        path: "/v1/{proxy+}".into()
+    }));
     assert!(function("operate").routes.is_empty());
-    assert_eq!(function("retry").schedules, [Schedule { every: Duration::from_secs(60) }]);
+    assert_eq!(
+        function("retry").schedules,
+        [Schedule {
+            every: Duration::from_secs(60)
+        }]
+    );
     for function in &template.functions {
         for (name, value) in function.environment.iter().filter(|(name, _)| name.ends_with("_TABLE")) {
-            assert!(template.table(value).is_some(), "{name} of {} names no table", function.binary);
+            assert!(
+                template.table(value).is_some(),
+                "{name} of {} names no table",
+                function.binary
+            );
         }
     }
 }

@@ -110,7 +110,10 @@ pub(super) fn resolve(value: Value, parameters: &BTreeMap<String, Value>) -> Val
             if let [(name, argument)] = map.iter().collect::<Vec<_>>()[..] {
                 match (name.as_str(), argument) {
                     ("Ref", Value::String(target)) => {
-                        return parameters.get(target).cloned().unwrap_or_else(|| Value::String(target.clone()));
+                        return parameters
+                            .get(target)
+                            .cloned()
+                            .unwrap_or_else(|| Value::String(target.clone()));
                     }
                     ("Fn::GetAtt", Value::String(attribute)) => return Value::String(attribute.clone()),
                     ("Fn::GetAtt", Value::Array(parts)) => {
@@ -119,7 +122,11 @@ pub(super) fn resolve(value: Value, parameters: &BTreeMap<String, Value>) -> Val
                     _ => {}
                 }
             }
-            Value::Object(map.into_iter().map(|(key, inner)| (key, resolve(inner, parameters))).collect())
+            Value::Object(
+                map.into_iter()
+                    .map(|(key, inner)| (key, resolve(inner, parameters)))
+                    .collect(),
+            )
         }
         Value::Array(values) => Value::Array(values.into_iter().map(|inner| resolve(inner, parameters)).collect()),
         other => other,
@@ -141,7 +148,8 @@ mod tests {
 
     #[test]
     fn short_forms_read_as_long_forms() {
-        let short = read("{a: !Ref Table, b: !GetAtt Table.StreamArn, c: [!If [Big, 1, !Ref Small]], d: !Sub 'x-${Table}'}");
+        let short =
+            read("{a: !Ref Table, b: !GetAtt Table.StreamArn, c: [!If [Big, 1, !Ref Small]], d: !Sub 'x-${Table}'}");
         let long = json!({
             "a": {"Ref": "Table"},
             "b": {"Fn::GetAtt": "Table.StreamArn"},
@@ -162,7 +170,9 @@ mod tests {
     #[test]
     fn references_resolve() {
         let parameters = BTreeMap::from([("Days".to_owned(), json!(7))]);
-        let value = read("{a: !Ref Days, b: !Ref Table, c: !GetAtt Table.Arn, d: {'Fn::GetAtt': [Table, Arn]}, e: !Sub '${Days}'}");
+        let value = read(
+            "{a: !Ref Days, b: !Ref Table, c: !GetAtt Table.Arn, d: {'Fn::GetAtt': [Table, Arn]}, e: !Sub '${Days}'}",
+        );
         assert_eq!(
             resolve(value, &parameters),
             json!({"a": 7, "b": "Table", "c": "Table.Arn", "d": "Table.Arn", "e": {"Fn::Sub": "${Days}"}})

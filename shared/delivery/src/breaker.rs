@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use payload::WebhookId;
 
+use crate::policy::later;
+
 /// How many entries are kept before those that have passed are dropped.
 const SWEEP_ABOVE: usize = 1024;
 
@@ -36,14 +38,16 @@ impl Breaker {
 
     /// Notes a failure at `now`.
     pub fn trip(&self, webhook: &WebhookId, now: Timestamp) {
+        self.trip_until(webhook, now, later(now, self.open_for));
+    }
+
+    /// Notes at `now` that the webhook is to be left alone until then, as when it has asked for that itself.
+    pub fn trip_until(&self, webhook: &WebhookId, now: Timestamp, until: Timestamp) {
         let mut entries = self.entries();
         if entries.len() >= SWEEP_ABOVE {
             entries.retain(|_, until| now < *until);
         }
-        entries.insert(
-            webhook.clone(),
-            now.checked_add(self.open_for).unwrap_or(Timestamp::MAX),
-        );
+        entries.insert(webhook.clone(), until);
     }
 
     /// Notes a success.
@@ -73,6 +77,8 @@ mod tests {
         breaker.trip(&a, at(20));
         breaker.reset(&a);
         assert!(!breaker.is_open(&a, at(21)));
+        breaker.trip_until(&a, at(30), at(500));
+        assert!(breaker.is_open(&a, at(499)) && !breaker.is_open(&a, at(500)));
     }
 
     #[test]

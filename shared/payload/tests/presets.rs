@@ -28,14 +28,23 @@ fn receipt(body: &[u8], headers: &[(&str, &str)]) -> Receipt {
         source: source("x").id,
         method: "POST".into(),
         query: String::new(),
-        headers: headers.iter().map(|(name, value)| Header::capture(name, value.as_bytes(), "salt", &[])).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| Header::capture(name, value.as_bytes(), "salt", &[]))
+            .collect(),
         body: body.to_vec().into(),
         received_at: "2025-03-25T13:31:01Z".parse().unwrap(),
     }
 }
 
 fn proof() -> Proof {
-    Proof { scheme: "standard-webhooks".into(), body: true, id: true, time: true, query: false }
+    Proof {
+        scheme: "standard-webhooks".into(),
+        body: true,
+        id: true,
+        time: true,
+        query: false,
+    }
 }
 
 fn common_payload(preset: &str, body: &[u8]) -> String {
@@ -47,8 +56,16 @@ fn common_payload(preset: &str, body: &[u8]) -> String {
 
 #[test]
 fn quartr() {
-    for name in ["live.audio.updated", "document.report.created", "document.slides.deleted"] {
-        let body = std::fs::read(format!("{}/tests/samples/quartr-{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for name in [
+        "live.audio.updated",
+        "document.report.created",
+        "document.slides.deleted",
+    ] {
+        let body = std::fs::read(format!(
+            "{}/tests/samples/quartr-{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap();
         let json = common_payload("quartr", &body);
         // The provider's own bytes, with every digit and every space.
         let sent: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -62,8 +79,14 @@ fn quartr() {
 
 #[test]
 fn the_same_message_is_the_same_event_whatever_its_bytes() {
-    let first = common_payload("quartr", br#"{"type":"audio.created","timestamp":"2025-03-25T06:00:00Z","data":{}}"#);
-    let again = common_payload("quartr", br#"{ "type": "audio.created", "timestamp": "2025-03-25T06:00:00Z", "data": {} }"#);
+    let first = common_payload(
+        "quartr",
+        br#"{"type":"audio.created","timestamp":"2025-03-25T06:00:00Z","data":{}}"#,
+    );
+    let again = common_payload(
+        "quartr",
+        br#"{ "type": "audio.created", "timestamp": "2025-03-25T06:00:00Z", "data": {} }"#,
+    );
     let id = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["id"].clone();
     assert_eq!(id(&first), id(&again));
 }
@@ -71,7 +94,9 @@ fn the_same_message_is_the_same_event_whatever_its_bytes() {
 #[test]
 fn what_cannot_be_read_is_said_and_never_panics() {
     let preset = preset::find("quartr").unwrap();
-    let map = |body: &[u8], headers: &[(&str, &str)]| preset::map(preset, &source("quartr"), &receipt(body, headers), proof());
+    let map = |body: &[u8], headers: &[(&str, &str)]| {
+        preset::map(preset, &source("quartr"), &receipt(body, headers), proof())
+    };
     let with_id = [("webhook-id", "msg_1")];
     assert!(matches!(map(b"", &with_id), Err(Unreadable::Json(_))));
     assert!(matches!(map(b"\xff\xfe", &with_id), Err(Unreadable::Json(_))));
@@ -83,5 +108,13 @@ fn what_cannot_be_read_is_said_and_never_panics() {
     assert_eq!(odd[0].meta.timestamp, "2025-03-25T13:31:01Z".parse().unwrap());
     assert_eq!(odd[0].meta.warnings.len(), 1);
     let long = format!(r#"{{"type":"a.b","data":{{"id":"{}"}}}}"#, "x".repeat(5000));
-    assert_eq!(map(long.as_bytes(), &with_id).unwrap()[0].meta.entity.as_ref().unwrap().id, None);
+    assert_eq!(
+        map(long.as_bytes(), &with_id).unwrap()[0]
+            .meta
+            .entity
+            .as_ref()
+            .unwrap()
+            .id,
+        None
+    );
 }

@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::StoreError;
 use store::item::{
-    DeliveryItem, DoorItem, EventItem, HealthItem, KeyItem, KeyRefItem, LeaseItem, OrganizationItem, OutcomeItem, ReceiptItem,
-    SecretsItem, SourceItem, VersionItem, WebhookItem,
+    DeliveryItem, DoorItem, EventItem, HealthItem, KeyItem, KeyRefItem, LeaseItem, OrganizationItem, OutcomeItem,
+    ReceiptItem, SecretsItem, SourceItem, VersionItem, WebhookItem,
 };
 
 fn at() -> Timestamp {
@@ -61,18 +61,35 @@ fn event() -> Event {
             id: event_id(),
             event_type: "live.audio.updated".into(),
             timestamp: at(),
-            source: Some(SourceRef { id: id("src_"), name: "quartr-prod".into(), provider: "quartr".into() }),
+            source: Some(SourceRef {
+                id: id("src_"),
+                name: "quartr-prod".into(),
+                provider: "quartr".into(),
+            }),
             provider_event_id: Some("msg_1".into()),
-            entity: Some(Entity { kind: Some("live.audio".into()), subtype: None, id: Some("328350".into()) }),
+            entity: Some(Entity {
+                kind: Some("live.audio".into()),
+                subtype: None,
+                id: Some("328350".into()),
+            }),
             action: Some("updated".into()),
             actor: None,
             category: None,
             summary: None,
             application: None,
             scope: None,
-            changes: vec![Change { kind: "field".into(), code: "state".into() }],
+            changes: vec![Change {
+                kind: "field".into(),
+                code: "state".into(),
+            }],
             warnings: vec![],
-            verified: Some(Proof { scheme: "standard-webhooks".into(), body: true, id: true, time: true, query: false }),
+            verified: Some(Proof {
+                scheme: "standard-webhooks".into(),
+                body: true,
+                id: true,
+                time: true,
+                query: false,
+            }),
         },
         data: Content::Span(21, 29),
         previous_attributes: Some(Content::Inline("{}".into())),
@@ -140,7 +157,13 @@ fn webhook() -> Webhook {
 }
 
 fn api_key() -> ApiKey {
-    ApiKey { id: id("key_"), organization: id("org_"), role: Role::Admin, name: "first".into(), created_at: at() }
+    ApiKey {
+        id: id("key_"),
+        organization: id("org_"),
+        role: Role::Admin,
+        name: "first".into(),
+        created_at: at(),
+    }
 }
 
 /// Writes today's item, holds it against the golden file, and reads the golden file back, plain and with a stranger's attributes.
@@ -154,68 +177,130 @@ fn check<T: Serialize + DeserializeOwned>(name: &str, item: &T, is_same: impl Fn
     let file = std::fs::read_to_string(path).unwrap();
     let golden = file.splitn(3, "---").nth(2).unwrap();
     let read = |golden: &str| store::item::read::<T>(serde_json::from_str(golden).unwrap());
-    assert!(is_same(read(golden).unwrap_or_else(|error| panic!("{name}: {error}"))), "{name}: new reader, old item");
+    assert!(
+        is_same(read(golden).unwrap_or_else(|error| panic!("{name}: {error}"))),
+        "{name}: new reader, old item"
+    );
 
     let mut later: serde_json::Value = serde_json::from_str(golden).unwrap();
     later["ofALaterDay"] = serde_json::json!({"M": {"a": {"N": "1"}}});
-    assert!(is_same(read(&later.to_string()).unwrap()), "{name}: old reader, new item");
+    assert!(
+        is_same(read(&later.to_string()).unwrap()),
+        "{name}: old reader, new item"
+    );
 
     later["v"] = serde_json::json!({"N": "2"});
-    assert!(matches!(read(&later.to_string()), Err(StoreError::Newer { found: 2, known: 1 })), "{name}: a higher version waits");
+    assert!(
+        matches!(read(&later.to_string()), Err(StoreError::Newer { found: 2, known: 1 })),
+        "{name}: a higher version waits"
+    );
     later.as_object_mut().unwrap().remove("v");
-    assert!(matches!(read(&later.to_string()), Err(StoreError::Unreadable(_))), "{name}: not ours");
+    assert!(
+        matches!(read(&later.to_string()), Err(StoreError::Unreadable(_))),
+        "{name}: not ours"
+    );
 }
 
 #[test]
 fn receipts_v1() {
-    check("receipt-v1", &ReceiptItem::new(&receipt(), 7).unwrap(), |item| Receipt::try_from(item).unwrap() == receipt());
+    check("receipt-v1", &ReceiptItem::new(&receipt(), 7).unwrap(), |item| {
+        Receipt::try_from(item).unwrap() == receipt()
+    });
     let rejected = ReceiptOutcome {
         id: id("rcp_"),
         organization: id("org_"),
         source: id("src_"),
-        status: ReceiptStatus::Rejected { reason: "signature_mismatch".into(), detail: "why".into() },
+        status: ReceiptStatus::Rejected {
+            reason: "signature_mismatch".into(),
+            detail: "why".into(),
+        },
         received_at: at(),
     };
-    check("outcome-rejected-v1", &OutcomeItem::new(&rejected, 7), |item| ReceiptOutcome::try_from(item).unwrap() == rejected);
-    let duplicate = ReceiptOutcome { status: ReceiptStatus::Duplicate { event: event_id() }, ..rejected.clone() };
-    check("outcome-duplicate-v1", &OutcomeItem::new(&duplicate, 7), |item| ReceiptOutcome::try_from(item).unwrap() == duplicate);
+    check("outcome-rejected-v1", &OutcomeItem::new(&rejected, 7), |item| {
+        ReceiptOutcome::try_from(item).unwrap() == rejected
+    });
+    let duplicate = ReceiptOutcome {
+        status: ReceiptStatus::Duplicate { event: event_id() },
+        ..rejected.clone()
+    };
+    check("outcome-duplicate-v1", &OutcomeItem::new(&duplicate, 7), |item| {
+        ReceiptOutcome::try_from(item).unwrap() == duplicate
+    });
 }
 
 #[test]
 fn events_and_deliveries_v1() {
-    check("event-v1", &EventItem::new(&event(), 30).unwrap(), |item| Event::try_from(item).unwrap() == event());
-    check("delivery-v1", &DeliveryItem::new(&delivery(), 30), |item| Delivery::try_from(item).unwrap() == delivery());
-    let done = Delivery { status: DeliveryStatus::Delivered, next_attempt: None, attempts: vec![], ..delivery() };
-    check("delivery-done-v1", &DeliveryItem::new(&done, 30), |item| Delivery::try_from(item).unwrap() == done);
+    check("event-v1", &EventItem::new(&event(), 30).unwrap(), |item| {
+        Event::try_from(item).unwrap() == event()
+    });
+    check("delivery-v1", &DeliveryItem::new(&delivery(), 30), |item| {
+        Delivery::try_from(item).unwrap() == delivery()
+    });
+    let done = Delivery {
+        status: DeliveryStatus::Delivered,
+        next_attempt: None,
+        attempts: vec![],
+        ..delivery()
+    };
+    check("delivery-done-v1", &DeliveryItem::new(&done, 30), |item| {
+        Delivery::try_from(item).unwrap() == done
+    });
 }
 
 #[test]
 fn registrations_v1() {
-    check("source-v1", &SourceItem::from(&source()), |item| Source::try_from(item).unwrap() == source());
-    check("door-v1", &DoorItem::new(&door(), &"00".repeat(32)), |item| Door::from(item) == door());
-    check("webhook-v1", &WebhookItem::from(&webhook()), |item| Webhook::try_from(item).unwrap() == webhook());
-    let health = Health { webhook: id("wh_"), failing_since: Some(at()) };
-    check("health-v1", &HealthItem::new(&id("org_"), &health), |item| Health::try_from(item).unwrap() == health);
-    let secret = TimedSecret { value: "whsec_x".into(), created_at: at(), expires_at: Some(at()) };
+    check("source-v1", &SourceItem::from(&source()), |item| {
+        Source::try_from(item).unwrap() == source()
+    });
+    check("door-v1", &DoorItem::new(&door(), &"00".repeat(32)), |item| {
+        Door::from(item) == door()
+    });
+    check("webhook-v1", &WebhookItem::from(&webhook()), |item| {
+        Webhook::try_from(item).unwrap() == webhook()
+    });
+    let health = Health {
+        webhook: id("wh_"),
+        failing_since: Some(at()),
+    };
+    check("health-v1", &HealthItem::new(&id("org_"), &health), |item| {
+        Health::try_from(item).unwrap() == health
+    });
+    let secret = TimedSecret {
+        value: "whsec_x".into(),
+        created_at: at(),
+        expires_at: Some(at()),
+    };
     check("secrets-v1", &SecretsItem::new("wh_1", &[secret]), |item| {
         let secrets = item.into_secrets().unwrap();
         secrets.len() == 1 && !secrets[0].is_valid_at(at())
     });
-    let version: VersionItem =
-        serde_json::from_value(serde_json::json!({"v": 1, "organization": id::<payload::OrganizationId>("org_"), "id": "version", "n": 7}))
-            .unwrap();
+    let version: VersionItem = serde_json::from_value(
+        serde_json::json!({"v": 1, "organization": id::<payload::OrganizationId>("org_"), "id": "version", "n": 7}),
+    )
+    .unwrap();
     check("version-v1", &version, |item| item.n == 7);
 }
 
 #[test]
 fn registry_v1() {
-    let organization = Organization { id: id("org_"), name: "Example".into(), created_at: at() };
-    check("organization-v1", &OrganizationItem::from(&organization), |item| Organization::try_from(item).unwrap() == organization);
-    check("key-v1", &KeyItem::new(&api_key(), &"11".repeat(32)), |item| ApiKey::try_from(item).unwrap() == api_key());
-    check("key-ref-v1", &KeyRefItem::new(&api_key(), &"11".repeat(32)), |item| item.id().unwrap() == api_key().id);
-    let lease: LeaseItem =
-        serde_json::from_value(serde_json::json!({"v": 1, "pk": "lease", "sk": "bucket#07", "owner": "me", "fence": 4, "until": 1000}))
-            .unwrap();
+    let organization = Organization {
+        id: id("org_"),
+        name: "Example".into(),
+        created_at: at(),
+    };
+    check("organization-v1", &OrganizationItem::from(&organization), |item| {
+        Organization::try_from(item).unwrap() == organization
+    });
+    check("key-v1", &KeyItem::new(&api_key(), &"11".repeat(32)), |item| {
+        ApiKey::try_from(item).unwrap() == api_key()
+    });
+    check("key-ref-v1", &KeyRefItem::new(&api_key(), &"11".repeat(32)), |item| {
+        item.id().unwrap() == api_key().id
+    });
+    let lease: LeaseItem = serde_json::from_value(
+        serde_json::json!({"v": 1, "pk": "lease", "sk": "bucket#07", "owner": "me", "fence": 4, "until": 1000}),
+    )
+    .unwrap();
     check("lease-v1", &lease, |item| item.into_lease().unwrap().bucket == 7);
 }
 
@@ -229,8 +314,17 @@ fn a_body_that_does_not_fit_is_refused_with_the_limit() {
             state.to_be_bytes()[0]
         })
         .collect();
-    let too_large = Receipt { body: noise.into(), ..receipt() };
-    assert_eq!(ReceiptItem::new(&too_large, 7).unwrap_err(), StoreError::TooLarge { limit: 350 * 1024 });
-    let large_but_plain = Receipt { body: vec![b'a'; 1024 * 1024].into(), ..receipt() };
+    let too_large = Receipt {
+        body: noise.into(),
+        ..receipt()
+    };
+    assert_eq!(
+        ReceiptItem::new(&too_large, 7).unwrap_err(),
+        StoreError::TooLarge { limit: 350 * 1024 }
+    );
+    let large_but_plain = Receipt {
+        body: vec![b'a'; 1024 * 1024].into(),
+        ..receipt()
+    };
     assert!(ReceiptItem::new(&large_but_plain, 7).is_ok());
 }

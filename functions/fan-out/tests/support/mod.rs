@@ -378,7 +378,7 @@ pub(crate) fn raw_record(image: serde_json::Value, sequence: &str) -> EventRecor
         "eventSource": "aws:dynamodb",
         "awsRegion": "eu-central-1",
         "dynamodb": {
-            "Keys": {"id": image["id"]},
+            "Keys": {"id": image.get("id").unwrap_or(&serde_json::json!({"S": "evt_0"}))},
             "NewImage": image,
             "SequenceNumber": sequence,
             "SizeBytes": 100,

@@ -100,8 +100,31 @@ async fn a_webhook_needs_no_more_than_name_and_url() {
 #[tokio::test]
 async fn a_hub_on_one_machine_may_deliver_to_itself() {
     let client = Client::with(Destinations::AllowPrivate);
-    let new = json!({"name": "sink", "url": "http://127.0.0.1:4000/sink"});
-    assert_eq!(client.post("/v1/webhooks", new).await.status, 201);
+    let guard = Guard::new(Destinations::AllowPrivate).with_resolver(Names);
+    let settings = Settings {
+        public_url: Some("http://127.0.0.1:3000".parse().unwrap()),
+        guard,
+    };
+    let client = Client {
+        router: router(client.store.clone(), FixedClock, settings),
+        ..client
+    };
+    for url in ["http://127.0.0.1:3000/sink", "http://127.0.0.1:4000/sink"] {
+        assert_eq!(
+            client
+                .post("/v1/webhooks", json!({"name": "sink", "url": url}))
+                .await
+                .status,
+            201
+        );
+    }
+    assert!(
+        client
+            .create_source()
+            .await
+            .text("receivingUrl")
+            .starts_with("http://127.0.0.1:3000/in/in_")
+    );
 }
 
 #[tokio::test]

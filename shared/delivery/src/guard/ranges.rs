@@ -290,7 +290,7 @@ mod tests {
         #[test]
         fn an_ipv4_address_passes_only_outside_every_block(bits in any::<u32>()) {
             let in_a_block = NOT_GLOBAL_V4.iter().any(|range| {
-                let size = u64::from(u32::MAX) + 1 >> range.prefix;
+                let size = (u64::from(u32::MAX) + 1) >> range.prefix;
                 let first = u64::from(range.base.to_bits());
                 (first..first + size).contains(&u64::from(bits))
             });

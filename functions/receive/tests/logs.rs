@@ -1,0 +1,139 @@
+//! One line for each request, with ids, and without the token or the body. A binary of its own: `tracing` remembers for the whole
+//! process what the first thread to pass a line wanted of it.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use lambda_http::{Body, http};
+use payload::source::{Door, IngestToken};
+use payload::{Clock, OrganizationId, Receipt, SourceId};
+use receive::Receive;
+use serde_json::{Value, json};
+use store::{Doors, Inbox, StoreError};
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        "2025-03-25T13:31:00Z".parse().unwrap()
+    }
+}
+
+#[derive(Clone)]
+struct Fake {
+    token_hash: String,
+    door: Door,
+    put: Result<(), StoreError>,
+}
+
+impl Doors for Fake {
+    async fn door(&self, token_hash: &str) -> Result<Option<Door>, StoreError> {
+        Ok((token_hash == self.token_hash).then(|| self.door.clone()))
+    }
+}
+
+impl Inbox for Fake {
+    async fn put_receipt(&self, _: &Receipt) -> Result<(), StoreError> {
+        self.put.clone()
+    }
+}
+
+/// What was logged.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn request(token: &IngestToken) -> http::request::Builder {
+    http::Request::builder()
+        .method("POST")
+        .uri(format!("/in/{}?q=query", token.expose()))
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let format = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
+    let _guard = tracing::subscriber::set_default(format.with_writer(move || writer.clone()).finish());
+    let (token, stranger) = (IngestToken::generate(), IngestToken::generate());
+    let door = Door {
+        source: SourceId::generate(Timestamp::UNIX_EPOCH),
+        organization: OrganizationId::generate(Timestamp::UNIX_EPOCH),
+        enabled: true,
+        methods: vec!["POST".into()],
+        required_headers: vec!["webhook-signature".into()],
+        credential_headers: Vec::new(),
+        salt: "salt".into(),
+        success_status: 202,
+    };
+    let store = Fake {
+        token_hash: token.hash(),
+        door,
+        put: Ok(()),
+    };
+    let failing = Fake {
+        put: Err(StoreError::Unavailable("throttled".into())),
+        ..store.clone()
+    };
+    let (source, organization) = (json!(store.door.source), json!(store.door.organization));
+    let (working, failing) = (Receive::new(store, FixedClock), Receive::new(failing, FixedClock));
+    let signed = |token| {
+        request(token)
+            .header("webhook-signature", "signature")
+            .body(Body::from("content"))
+            .unwrap()
+    };
+
+    let stored = working.handle(signed(&token)).await.unwrap().into_body();
+    let stored: Value = serde_json::from_slice(&stored).unwrap();
+    working.handle(signed(&stranger)).await.unwrap();
+    working
+        .handle(request(&token).body(Body::Empty).unwrap())
+        .await
+        .unwrap();
+    failing.handle(signed(&token)).await.unwrap();
+
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<Value> = logged.iter().map(|line| line["fields"].clone()).collect();
+    assert_eq!(
+        told,
+        [
+            json!({
+                "message": "stored", "outcome": "stored", "receipt": stored["id"], "source": source, "organization": organization,
+                "bytes": 7, "status": 202
+            }),
+            json!({"message": "refused", "outcome": "refused", "error_type": "unknown_token", "status": 404}),
+            json!({
+                "message": "refused", "outcome": "refused", "error_type": "missing_header", "source": source,
+                "organization": organization, "status": 400
+            }),
+            json!({
+                "message": "failed", "outcome": "failed", "error_type": "store_unavailable", "source": source,
+                "organization": organization, "status": 503, "error": "the store is not available now: throttled"
+            }),
+        ]
+    );
+    let levels: Vec<&Value> = logged.iter().map(|line| &line["level"]).collect();
+    assert_eq!(levels, ["INFO", "INFO", "INFO", "ERROR"]);
+    for secret in [
+        &token.expose()[3..],
+        &stranger.expose()[3..],
+        "content",
+        "signature\"",
+        "query",
+    ] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}

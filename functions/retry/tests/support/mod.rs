@@ -1,0 +1,490 @@
+//! A small store in memory with leases and fences, and a sender that answers as it is told.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may fail by panicking; not every test uses everything"
+)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use delivery::{Deadline, Outcome, Request, RetryAfter, Sender};
+use jiff::{SignedDuration, Timestamp};
+use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
+use payload::event::{Content, EventMeta};
+use payload::filter::Filter;
+use payload::id::Identity;
+use payload::key::TimedSecret;
+use payload::outbound::generate_secret;
+use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
+use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
+use store::{Deliveries, DueQueue, Events, HealthLog, Lease, PutEvent, Secrets, StoreError, WebhookSet, WebhookSets};
+
+/// A clock that goes with tokio's, so that a paused test has paused time everywhere.
+#[derive(Debug, Clone)]
+pub(crate) struct TestClock(tokio::time::Instant);
+
+impl TestClock {
+    pub(crate) fn start() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        start() + SignedDuration::try_from(self.0.elapsed()).unwrap()
+    }
+}
+
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_second(1_750_000_000).unwrap()
+}
+
+/// What the store is told to do instead of what it should.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    Error(StoreError),
+    Panic,
+}
+
+type FaultRule = Box<dyn Fn(&str, &str) -> Option<Fault> + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) sets: Mutex<HashMap<OrganizationId, WebhookSet>>,
+    pub(crate) secrets: Mutex<HashMap<String, Vec<TimedSecret>>>,
+    pub(crate) events: Mutex<HashMap<EventId, Event>>,
+    pub(crate) deliveries: Mutex<BTreeMap<(EventId, WebhookId), Delivery>>,
+    pub(crate) leases: Mutex<HashMap<u8, Lease>>,
+    /// Deliveries that the index still calls due although they are not, as an index that is behind does.
+    pub(crate) stale: Mutex<HashSet<(EventId, WebhookId)>>,
+    pub(crate) calls: Mutex<HashMap<&'static str, u32>>,
+    rule: Mutex<Option<FaultRule>>,
+}
+
+/// A store in memory; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Fake(pub(crate) Arc<State>);
+
+impl Fake {
+    /// Adds a webhook with a good secret.
+    pub(crate) fn add(&self, webhook: &Webhook) {
+        let mut sets = self.0.sets.lock().unwrap();
+        let set = sets.entry(webhook.organization.clone()).or_default();
+        Arc::make_mut(&mut set.webhooks).push(webhook.clone());
+        let secret = TimedSecret {
+            value: generate_secret(),
+            created_at: start(),
+            expires_at: None,
+        };
+        self.0
+            .secrets
+            .lock()
+            .unwrap()
+            .insert(webhook.id.to_string(), vec![secret]);
+    }
+
+    /// Adds an event and a delivery of it that is due.
+    pub(crate) fn add_due(&self, event: &Event, webhook: &Webhook, due: Timestamp) {
+        self.0.events.lock().unwrap().insert(event.id.clone(), event.clone());
+        let delivery = Delivery {
+            event: event.id.clone(),
+            webhook: webhook.id.clone(),
+            organization: event.organization.clone(),
+            status: DeliveryStatus::Due,
+            created_at: start(),
+            next_attempt: Some(due),
+            attempts: vec![],
+            fence: 0,
+        };
+        let key = (event.id.clone(), webhook.id.clone());
+        self.0.deliveries.lock().unwrap().insert(key, delivery);
+    }
+
+    pub(crate) fn fault(&self, rule: impl Fn(&str, &str) -> Option<Fault> + Send + Sync + 'static) {
+        *self.0.rule.lock().unwrap() = Some(Box::new(rule));
+    }
+
+    pub(crate) fn no_fault(&self) {
+        *self.0.rule.lock().unwrap() = None;
+    }
+
+    pub(crate) fn calls(&self, operation: &str) -> u32 {
+        self.0.calls.lock().unwrap().get(operation).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn get(&self, event: &Event, webhook: &Webhook) -> Delivery {
+        self.0.deliveries.lock().unwrap()[&(event.id.clone(), webhook.id.clone())].clone()
+    }
+
+    pub(crate) fn status(&self, event: &Event, webhook: &Webhook) -> (DeliveryStatus, usize) {
+        let delivery = self.get(event, webhook);
+        (delivery.status, delivery.attempts.len())
+    }
+
+    pub(crate) fn is_failing(&self, webhook: &Webhook) -> bool {
+        self.0.sets.lock().unwrap()[&webhook.organization]
+            .failing
+            .contains_key(&webhook.id)
+    }
+
+    /// Somebody else takes the lease of a bucket, as after the death of its owner.
+    pub(crate) fn steal(&self, bucket: u8) {
+        let mut leases = self.0.leases.lock().unwrap();
+        let lease = leases.get_mut(&bucket).unwrap();
+        lease.owner = "another".into();
+        lease.fence += 1;
+        lease.until = start() + SignedDuration::from_hours(1);
+    }
+
+    async fn enter(&self, operation: &'static str, key: &str) -> Result<(), StoreError> {
+        *self.0.calls.lock().unwrap().entry(operation).or_default() += 1;
+        // A moment, so that ticks that overlap really do.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let fault = self
+            .0
+            .rule
+            .lock()
+            .unwrap()
+            .as_ref()
+            .and_then(|rule| rule(operation, key));
+        match fault {
+            None => Ok(()),
+            Some(Fault::Error(error)) => Err(error),
+            Some(Fault::Panic) => panic!("told to"),
+        }
+    }
+}
+
+impl WebhookSets for Fake {
+    async fn webhook_set(&self, organization: &OrganizationId) -> Result<WebhookSet, StoreError> {
+        self.enter("webhook_set", organization.as_str()).await?;
+        Ok(self
+            .0
+            .sets
+            .lock()
+            .unwrap()
+            .get(organization)
+            .cloned()
+            .unwrap_or_default())
+    }
+}
+
+impl Secrets for Fake {
+    async fn secrets(&self, owner: &str) -> Result<Vec<TimedSecret>, StoreError> {
+        self.enter("secrets", owner).await?;
+        Ok(self.0.secrets.lock().unwrap().get(owner).cloned().unwrap_or_default())
+    }
+}
+
+impl Events for Fake {
+    async fn put_event(&self, _: &Event) -> Result<PutEvent, StoreError> {
+        unreachable!("retry puts no events yet")
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<Event>, StoreError> {
+        self.enter("event", id.as_str()).await?;
+        Ok(self.0.events.lock().unwrap().get(id).cloned())
+    }
+}
+
+impl HealthLog for Fake {
+    async fn set_failing(&self, organization: &OrganizationId, health: &Health) -> Result<(), StoreError> {
+        self.enter("set_failing", health.webhook.as_str()).await?;
+        let mut sets = self.0.sets.lock().unwrap();
+        sets.get_mut(organization)
+            .unwrap()
+            .failing
+            .insert(health.webhook.clone(), health.clone());
+        Ok(())
+    }
+
+    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.enter("clear_failing", webhook.as_str()).await?;
+        self.0
+            .sets
+            .lock()
+            .unwrap()
+            .get_mut(organization)
+            .unwrap()
+            .failing
+            .remove(webhook);
+        Ok(())
+    }
+}
+
+impl Deliveries for Fake {
+    async fn deliveries_of(&self, _: &EventId) -> Result<Vec<Delivery>, StoreError> {
+        unreachable!("retry reads one delivery at a time")
+    }
+
+    async fn delivery(&self, event: &EventId, webhook: &WebhookId) -> Result<Option<Delivery>, StoreError> {
+        self.enter("delivery", event.as_str()).await?;
+        Ok(self
+            .0
+            .deliveries
+            .lock()
+            .unwrap()
+            .get(&(event.clone(), webhook.clone()))
+            .cloned())
+    }
+
+    async fn create_delivery(&self, _: &Delivery) -> Result<bool, StoreError> {
+        unreachable!("retry creates none")
+    }
+
+    async fn update_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+        self.enter("update_delivery", delivery.event.as_str()).await?;
+        let due = delivery.status == DeliveryStatus::Due;
+        assert_eq!(
+            delivery.next_attempt.is_some(),
+            due,
+            "only what is due has a next attempt"
+        );
+        let mut deliveries = self.0.deliveries.lock().unwrap();
+        let key = (delivery.event.clone(), delivery.webhook.clone());
+        let stored = deliveries.get_mut(&key).unwrap();
+        if stored.status != DeliveryStatus::Due || stored.fence > delivery.fence {
+            return Ok(false);
+        }
+        *stored = delivery.clone();
+        Ok(true)
+    }
+}
+
+impl DueQueue for Fake {
+    async fn due(&self, bucket: u8, until: Timestamp, limit: u16) -> Result<Vec<(EventId, WebhookId)>, StoreError> {
+        self.enter("due", &bucket.to_string()).await?;
+        let stale = self.0.stale.lock().unwrap().clone();
+        let deliveries = self.0.deliveries.lock().unwrap();
+        let mut due: Vec<_> = deliveries
+            .iter()
+            .filter(|((_, webhook), _)| Delivery::bucket(webhook) == bucket)
+            .filter_map(|(key, delivery)| {
+                let at = delivery
+                    .next_attempt
+                    .or(stale.contains(key).then_some(Timestamp::UNIX_EPOCH))?;
+                (at <= until).then_some((at, key.clone()))
+            })
+            .collect();
+        due.sort();
+        due.truncate(usize::from(limit));
+        Ok(due.into_iter().map(|(_, key)| key).collect())
+    }
+
+    async fn take_lease(
+        &self,
+        bucket: u8,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        self.enter("take_lease", owner).await?;
+        let mut leases = self.0.leases.lock().unwrap();
+        let fence = match leases.get(&bucket) {
+            Some(lease) if lease.until > now => return Ok(None),
+            Some(lease) => lease.fence + 1,
+            None => 1,
+        };
+        let lease = Lease {
+            bucket,
+            owner: owner.to_owned(),
+            fence,
+            until,
+        };
+        leases.insert(bucket, lease.clone());
+        Ok(Some(lease))
+    }
+
+    async fn renew_lease(&self, lease: &Lease, until: Timestamp) -> Result<Option<Lease>, StoreError> {
+        self.enter("renew_lease", &lease.owner).await?;
+        let mut leases = self.0.leases.lock().unwrap();
+        let held = leases.get_mut(&lease.bucket).unwrap();
+        if held.owner != lease.owner || held.fence != lease.fence {
+            return Ok(None);
+        }
+        held.until = until;
+        Ok(Some(held.clone()))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.enter("release_lease", &lease.owner).await?;
+        let mut leases = self.0.leases.lock().unwrap();
+        let held = leases.get_mut(&lease.bucket).unwrap();
+        if held.owner == lease.owner && held.fence == lease.fence {
+            held.until = Timestamp::UNIX_EPOCH;
+        }
+        Ok(())
+    }
+}
+
+/// How a destination behaves.
+#[derive(Debug, Clone)]
+pub(crate) enum Behaviour {
+    Answer(u16),
+    Throttle(u64),
+    Hang,
+    Panic,
+    Slow(Duration),
+}
+
+#[derive(Default)]
+pub(crate) struct SenderState {
+    behaviours: Mutex<HashMap<String, Behaviour>>,
+    pub(crate) sent: Mutex<Vec<(EventId, String)>>,
+    in_flight: Mutex<HashMap<String, u32>>,
+    pub(crate) most_to_one: AtomicU32,
+    pub(crate) most: AtomicU32,
+}
+
+/// A sender that sends nothing: destinations are told apart by their host. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct FakeSender(pub(crate) Arc<SenderState>);
+
+impl FakeSender {
+    pub(crate) fn set(&self, webhook: &Webhook, behaviour: Behaviour) {
+        let host = webhook.url.expose().host_str().unwrap().to_owned();
+        self.0.behaviours.lock().unwrap().insert(host, behaviour);
+    }
+
+    pub(crate) fn sent_to(&self, webhook: &Webhook) -> usize {
+        let host = webhook.url.expose().host_str().unwrap();
+        self.0.sent.lock().unwrap().iter().filter(|(_, to)| to == host).count()
+    }
+
+    pub(crate) fn sent(&self) -> usize {
+        self.0.sent.lock().unwrap().len()
+    }
+
+    /// The most that any one delivery was sent.
+    pub(crate) fn most_often(&self) -> usize {
+        let mut counts: HashMap<(EventId, String), usize> = HashMap::new();
+        for sent in self.0.sent.lock().unwrap().iter() {
+            *counts.entry(sent.clone()).or_default() += 1;
+        }
+        counts.into_values().max().unwrap_or(0)
+    }
+}
+
+impl Sender for FakeSender {
+    async fn send(&self, request: Request<'_>, limit: Duration) -> Outcome {
+        let host = request.destination.expose().host_str().unwrap().to_owned();
+        assert!(!request.keys.as_slice().is_empty());
+        self.0.sent.lock().unwrap().push((request.event.clone(), host.clone()));
+        {
+            let mut in_flight = self.0.in_flight.lock().unwrap();
+            let now = in_flight.entry(host.clone()).or_default();
+            *now += 1;
+            self.0.most_to_one.fetch_max(*now, Ordering::SeqCst);
+            self.0.most.fetch_max(in_flight.values().sum(), Ordering::SeqCst);
+        }
+        let behaviour = self
+            .0
+            .behaviours
+            .lock()
+            .unwrap()
+            .get(&host)
+            .cloned()
+            .unwrap_or(Behaviour::Answer(200));
+        let mut retry_after = None;
+        let began = tokio::time::Instant::now();
+        let (status, error) = match behaviour {
+            Behaviour::Answer(status) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                (
+                    Some(status),
+                    (!(200..300).contains(&status)).then_some(AttemptError::Status),
+                )
+            }
+            Behaviour::Throttle(seconds) => {
+                retry_after = RetryAfter::parse(&seconds.to_string());
+                (Some(429), Some(AttemptError::Status))
+            }
+            Behaviour::Hang => {
+                tokio::time::sleep(limit).await;
+                (None, Some(AttemptError::Timeout))
+            }
+            Behaviour::Slow(time) => {
+                tokio::time::sleep(time).await;
+                (Some(200), None)
+            }
+            Behaviour::Panic => panic!("told to"),
+        };
+        *self.0.in_flight.lock().unwrap().get_mut(&host).unwrap() -= 1;
+        let attempt = Attempt {
+            at: start(),
+            duration_ms: u32::try_from(began.elapsed().as_millis()).unwrap(),
+            status,
+            error,
+            answer: None,
+        };
+        Outcome { attempt, retry_after }
+    }
+}
+
+pub(crate) fn organization() -> OrganizationId {
+    OrganizationId::generate(start())
+}
+
+pub(crate) fn webhook(organization: &OrganizationId, host: &str) -> Webhook {
+    Webhook {
+        id: WebhookId::generate(start()),
+        organization: organization.clone(),
+        name: host.to_owned(),
+        url: DestinationUrl::parse(&format!("https://{host}/"), HttpPolicy::HttpsOnly).unwrap(),
+        filter: Filter::default(),
+        format: Format::Raw,
+        enabled: true,
+        created_at: start(),
+    }
+}
+
+/// A webhook whose deliveries lie in this bucket.
+pub(crate) fn webhook_in(organization: &OrganizationId, host: &str, bucket: u8) -> Webhook {
+    loop {
+        let webhook = webhook(organization, host);
+        if Delivery::bucket(&webhook.id) == bucket {
+            return webhook;
+        }
+    }
+}
+
+pub(crate) fn event(organization: &OrganizationId, name: &str) -> Event {
+    let id = EventId::compute("src_1", Identity::ProviderId(name), 0);
+    let body = Bytes::from_static(b"{}");
+    Event {
+        id: id.clone(),
+        organization: organization.clone(),
+        receipt: None,
+        received_at: start(),
+        meta: EventMeta {
+            id,
+            event_type: "a.b".to_owned(),
+            timestamp: start(),
+            source: None,
+            provider_event_id: None,
+            entity: None,
+            action: None,
+            actor: None,
+            category: None,
+            summary: None,
+            application: None,
+            scope: None,
+            changes: vec![],
+            warnings: vec![],
+            verified: None,
+        },
+        data: Content::Span(0, body.len()),
+        previous_attributes: None,
+        content_type: Some("application/json".into()),
+        body,
+    }
+}
+
+/// The time that a deployed function has.
+pub(crate) fn five_minutes() -> Deadline {
+    Deadline::after(Duration::from_secs(300))
+}

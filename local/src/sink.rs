@@ -1,0 +1,437 @@
+//! A small destination for deliveries, so that a first run needs nothing else: it takes what comes, checks the signature where it knows
+//! the secret, and shows the last requests as JSON.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /sink` without the header `webhook-id` | the last requests, newest first |
+//! | any other request to `/sink` | taken: 200, or the status of `?status=` |
+//! | `POST /secrets` with `{"secret": "whsec_…"}` | 204: deliveries are checked with this secret too, until the process ends |
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use payload::key::Key;
+use payload::receipt::{Header, HeaderValue};
+use payload::{Clock, OrganizationId, Receipt, ReceiptId, SourceId, preset};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::loopback;
+
+/// How many requests are remembered.
+const CAPACITY: usize = 100;
+
+/// How many bytes of bodies are remembered.
+const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
+
+/// The longest body that is taken: an event's body of 1 MiB with what is around it.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most secrets that are known.
+const MAX_SECRETS: usize = 1_000;
+
+/// What the sink found out about a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// It is that of a known secret over these very bytes.
+    Valid,
+    /// It is not: why.
+    Invalid(String),
+    /// No secret is known to check it with.
+    NotChecked,
+}
+
+/// A request that the sink took.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// When it came.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: Method,
+    /// The raw query string; empty when there was none.
+    pub query: String,
+    /// Its headers, as they came.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// Whether it is signed as a delivery must be.
+    pub signature: Signature,
+    /// The status that the sink answered.
+    pub answered: StatusCode,
+}
+
+impl Taken {
+    /// A header's value as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn to_json(&self) -> Value {
+        let headers: serde_json::Map<String, Value> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .collect();
+        let body = match (
+            serde_json::from_slice::<Value>(&self.body),
+            std::str::from_utf8(&self.body),
+        ) {
+            (Ok(json), _) => json,
+            (Err(_), Ok(text)) => text.into(),
+            (Err(_), Err(_)) => json!({ "base64": STANDARD.encode(&self.body) }),
+        };
+        json!({
+            "at": self.at,
+            "method": self.method.as_str(),
+            "query": self.query,
+            "signature": self.signature,
+            "answered": self.answered.as_u16(),
+            "headers": headers,
+            "body": body,
+        })
+    }
+}
+
+/// A running sink.
+pub struct Sink {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    taken: Mutex<VecDeque<Taken>>,
+    keys: Mutex<Vec<Key>>,
+}
+
+impl Sink {
+    /// Starts to listen on a loopback address.
+    ///
+    /// # Errors
+    /// When it is not loopback, or taken.
+    pub async fn start(address: SocketAddr, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        let listener: TcpListener = loopback::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            clock,
+            taken: Mutex::default(),
+            keys: Mutex::default(),
+        });
+        let router = Router::new()
+            .route("/sink", any(take))
+            .route("/secrets", post(add_secret))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn(loopback::guard))
+            .with_state(Arc::clone(&shared));
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let shutdown = async move {
+                stopped.wait_for(|stop| *stop).await.ok();
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+                tracing::error!(error_type = "sink", %error, "the sink ended badly");
+            }
+        });
+        Ok(Self {
+            shared,
+            address,
+            stop,
+            task: Mutex::new(Some(task)),
+        })
+    }
+
+    /// Where deliveries are to be sent.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/sink", self.address)
+    }
+
+    /// Checks deliveries with this secret too. `false` when it is no secret of a webhook.
+    #[must_use]
+    pub fn add_secret(&self, secret: &SecretString) -> bool {
+        self.shared.add_secret(secret)
+    }
+
+    /// The last requests, oldest first.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        self.shared.taken().iter().cloned().collect()
+    }
+
+    /// Stops to listen, after what is under way.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.await.ok();
+        }
+    }
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn taken(&self) -> MutexGuard<'_, VecDeque<Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_secret(&self, secret: &SecretString) -> bool {
+        let Some(preset) = preset::find("standard-webhooks") else {
+            return false;
+        };
+        let Ok(keys) = preset.scheme.keys(secret) else {
+            return false;
+        };
+        let mut known = self.keys();
+        known.extend(keys);
+        let surplus = known.len().saturating_sub(MAX_SECRETS);
+        known.drain(..surplus);
+        true
+    }
+
+    /// What a receiver of Standard Webhooks has to check.
+    fn check(&self, headers: &HeaderMap, body: &Bytes, at: Timestamp) -> Signature {
+        let keys = self.keys();
+        if keys.is_empty() {
+            return Signature::NotChecked;
+        }
+        let Some(preset) = preset::find("standard-webhooks") else {
+            return Signature::NotChecked;
+        };
+        let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| Header {
+            name: name.to_string(),
+            value: HeaderValue::Text(String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        };
+        let request = Receipt {
+            id: ReceiptId::generate(at),
+            organization: OrganizationId::generate(at),
+            source: SourceId::generate(at),
+            method: "POST".into(),
+            query: String::new(),
+            headers: headers.iter().map(header).collect(),
+            body: body.clone(),
+            received_at: at,
+        };
+        match preset.scheme.verify(&request, &keys) {
+            Ok(_) => Signature::Valid,
+            Err(rejection) => Signature::Invalid(rejection.to_string()),
+        }
+    }
+
+    fn keep(&self, request: Taken) {
+        let mut taken = self.taken();
+        taken.push_back(request);
+        let mut bytes: usize = taken.iter().map(|request| request.body.len()).sum();
+        while taken.len() > CAPACITY || (bytes > CAPACITY_BYTES && taken.len() > 1) {
+            bytes -= taken.pop_front().map_or(0, |request| request.body.len());
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    status: Option<u16>,
+}
+
+async fn take(
+    State(shared): State<Arc<Shared>>,
+    Query(wish): Query<Wish>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    if request.method() == Method::GET && !request.headers().contains_key("webhook-id") {
+        let requests: Vec<Value> = shared.taken().iter().rev().map(Taken::to_json).collect();
+        return axum::Json(json!({ "requests": requests })).into_response();
+    }
+    let at = shared.clock.now();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let answered = wish
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::OK);
+    let signature = shared.check(&parts.headers, &body, at);
+    let query = query.unwrap_or_default();
+    shared.keep(Taken {
+        at,
+        method: parts.method,
+        query,
+        headers: parts.headers,
+        body,
+        signature,
+        answered,
+    });
+    answered.into_response()
+}
+
+#[derive(Deserialize)]
+struct NewSecret {
+    secret: SecretString,
+}
+
+async fn add_secret(State(shared): State<Arc<Shared>>, axum::Json(new): axum::Json<NewSecret>) -> Response {
+    if shared.add_secret(&new.secret) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    (StatusCode::UNPROCESSABLE_ENTITY, "not a webhook's secret (whsec_…)").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use payload::outbound::{SigningKey, generate_secret, sign};
+    use secrecy::ExposeSecret;
+    use store::clock::SystemClock;
+
+    use super::*;
+    use crate::http_client::{self, Answer};
+
+    async fn sink() -> Sink {
+        Sink::start("127.0.0.1:0".parse().unwrap(), Arc::new(SystemClock))
+            .await
+            .unwrap()
+    }
+
+    async fn deliver(sink: &Sink, query: &str, secret: &SecretString, body: &'static [u8], signed: &[u8]) -> Answer {
+        let at = SystemClock.now();
+        let signature = sign(&[SigningKey::parse(secret).unwrap()], "msg_1", at, signed);
+        let headers = [
+            ("webhook-id", "msg_1".to_owned()),
+            ("webhook-timestamp", at.as_second().to_string()),
+            ("webhook-signature", signature),
+        ];
+        http_client::send(
+            "POST",
+            &format!("{}{query}", sink.url()),
+            &headers,
+            Bytes::from_static(body),
+        )
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn signatures_are_checked_with_the_secrets_it_knows() {
+        let sink = sink().await;
+        let (first, second) = (generate_secret(), generate_secret());
+        assert_eq!(deliver(&sink, "", &first, b"{}", b"{}").await.status, 200);
+        assert!(sink.add_secret(&first));
+        assert!(!sink.add_secret(&"no base64!".into()));
+        deliver(&sink, "", &first, b"{}", b"{}").await;
+        deliver(&sink, "", &second, b"{}", b"{}").await;
+        deliver(&sink, "", &first, b"{ }", b"{}").await;
+        let json = json!({ "secret": second.expose_secret() }).to_string();
+        let url = sink.url().replace("/sink", "/secrets");
+        let header = [("content-type", "application/json".to_owned())];
+        assert_eq!(
+            http_client::send("POST", &url, &header, json.into())
+                .await
+                .unwrap()
+                .status,
+            204
+        );
+        assert_eq!(
+            http_client::send("POST", &url, &header, r#"{"secret":"?"}"#.into())
+                .await
+                .unwrap()
+                .status,
+            422
+        );
+        deliver(&sink, "", &second, b"{}", b"{}").await;
+        let found: Vec<Signature> = sink.taken().into_iter().map(|taken| taken.signature).collect();
+        assert!(matches!(
+            &found[..],
+            [
+                Signature::NotChecked,
+                Signature::Valid,
+                Signature::Invalid(_),
+                Signature::Invalid(_),
+                Signature::Valid
+            ]
+        ));
+        sink.stop().await;
+    }
+
+    #[tokio::test]
+    async fn it_shows_what_it_took_newest_first_and_answers_as_it_is_asked() {
+        let sink = sink().await;
+        let secret = generate_secret();
+        deliver(&sink, "", &secret, b"{\"a\":1}", b"").await;
+        assert_eq!(deliver(&sink, "?status=503", &secret, b"\xff", b"").await.status, 503);
+        let shown = http_client::send("GET", &sink.url(), &[], Bytes::new()).await.unwrap();
+        let shown: Value = serde_json::from_slice(&shown.body).unwrap();
+        assert_eq!(shown["requests"][0]["body"], json!({"base64": "/w=="}));
+        assert_eq!(shown["requests"][0]["answered"], 503);
+        assert_eq!(shown["requests"][1]["body"], json!({"a": 1}));
+        assert_eq!(shown["requests"][1]["headers"]["webhook-id"], "msg_1");
+        let get = http_client::send("GET", &sink.url(), &[("webhook-id", "msg_2".into())], Bytes::new())
+            .await
+            .unwrap();
+        assert_eq!((get.status, sink.taken().len()), (200, 3));
+        sink.stop().await;
+    }
+
+    #[tokio::test]
+    async fn it_remembers_only_the_last() {
+        let sink = sink().await;
+        for _ in 0..=CAPACITY {
+            deliver(&sink, "", &generate_secret(), b"x", b"").await;
+        }
+        assert_eq!(sink.taken().len(), CAPACITY);
+        let large = Taken {
+            body: Bytes::from(vec![0; CAPACITY_BYTES]),
+            ..sink.taken()[0].clone()
+        };
+        sink.shared.keep(large.clone());
+        assert_eq!(sink.taken().len(), 1);
+        sink.shared.keep(large);
+        assert_eq!(sink.taken().len(), 1);
+        sink.stop().await;
+    }
+
+    #[tokio::test]
+    async fn only_this_machine_is_listened_to() {
+        assert!(
+            Sink::start("0.0.0.0:0".parse().unwrap(), Arc::new(SystemClock))
+                .await
+                .is_err()
+        );
+        let sink = sink().await;
+        let answer = http_client::send("GET", &sink.url(), &[("host", "rebound.example".into())], Bytes::new())
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 403);
+        sink.stop().await;
+    }
+}

@@ -1,0 +1,312 @@
+"""The whole way over the built functions: an organization, a source and a webhook are made; a webhook signed by a foreign implementation
+of Standard Webhooks comes in, is verified, and arrives, signed, at a sink, where that implementation verifies it. Streams are carried by
+hand: what a function wrote is read from DynamoDB Local and given to the next one, as an event source mapping does.
+
+    flow.py sam ENDPOINT               over `sam local`, after `sam build`
+    flow.py emulator ENDPOINT FOLDER   over the runtime interface emulator; FOLDER/FUNCTION/bootstrap are the binaries
+
+ENDPOINT is DynamoDB Local with its tables made. The functions reach it through a proxy each, which holds them to their IAM policy."""
+
+import base64
+import datetime
+import http.server
+import json
+import sys
+import tempfile
+import threading
+import time
+
+import template
+from hubs import EmulatorHub, SamHub
+from lambda_events import Stream
+from policies import Policy, Proxy
+from standardwebhooks import Webhook
+
+STEPS = 0
+
+
+def step(what, started=[time.monotonic()]):
+    """Says what has just been shown, and how long it took."""
+    global STEPS
+    now = time.monotonic()
+    print(f"  ok {what} ({(now - started[0]) * 1000:.0f} ms)", flush=True)
+    started[0] = now
+    STEPS += 1
+
+
+class Sink:
+    """A destination that keeps what it gets."""
+
+    def __init__(self, host):
+        self.received = []
+        self.status = 200
+        sink = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                sink.received.append((dict(self.headers), body))
+                self.send_response(sink.status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self):
+        """What has arrived since the last call."""
+        taken, self.received = self.received, []
+        return taken
+
+
+def sample():
+    """A message in the shape of Quartr's, as bytes whose order and spacing a verifier must leave alone."""
+    return json.dumps(
+        {
+            "type": "live.audio.updated",
+            "timestamp": "2025-03-25T13:31:00.000Z",
+            "data": {"id": 328350, "state": "live", "title": "Q1 – résultats"},
+            "previousAttributes": {"state": "willBeLive"},
+        },
+        ensure_ascii=False,
+        indent=1,
+    ).encode()
+
+
+def example(name):
+    """One of the events of tests/events."""
+    return json.loads((template.ROOT / "tests/events" / f"{name}.json").read_text())
+
+
+def signed(secret, message_id, body, at=None):
+    """The headers of Standard Webhooks, made by the package."""
+    at = at or datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, at, body.decode()),
+        "content-type": "application/json",
+    }
+
+
+def expect(answer, status):
+    """The JSON of an answer that must have this status."""
+    got, _, body = answer
+    assert got == status, f"{got} instead of {status}: {body[:500]!r}"
+    return json.loads(body) if body else None
+
+
+def failures(answer):
+    """What a stream function asks to be given again."""
+    return [f["itemIdentifier"] for f in (answer or {}).get("batchItemFailures", [])]
+
+
+class Flow:
+    """The steps, over one hub."""
+
+    def __init__(self, hub, dynamodb, streams):
+        self.hub = hub
+        self.dynamodb = dynamodb
+        self.inbox = Stream(streams, "InboxTable")
+        self.events = Stream(streams, "EventsTable")
+        self.sink = Sink(hub.HOST)
+        self.secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+        self.api = {}
+
+    def call(self, method, path, status, body=None):
+        """A call of the API with the organization's key."""
+        headers = self.api | ({"content-type": "application/json"} if body is not None else {})
+        return expect(self.hub.request(method, path, headers, json.dumps(body).encode() if body is not None else None), status)
+
+    def receipt(self, receipt_id):
+        """What became of a receipt."""
+        return self.call("GET", f"/v1/receipts/{receipt_id}", 200)
+
+    def run(self):
+        self.register()
+        self.refuse()
+        self.accept_and_deliver()
+        self.reject_forgery()
+        self.publish()
+        self.retry()
+        self.examples()
+        self.read_and_delete()
+
+    def register(self):
+        made = self.hub.invoke("OperateFunction", example("operate-create-organization"))
+        self.organization = made["organization"]["id"]
+        step("operate makes an organization")
+        created = self.hub.invoke("OperateFunction", {"action": "createAdminKey", "organization": self.organization})
+        self.api = {"authorization": f"Bearer {created['adminKey']}"}
+        keys = self.hub.invoke("OperateFunction", {"action": "getOrganization", "organization": self.organization})["keys"]
+        assert created["adminKeyId"] in keys and len(keys) == 2, keys
+        step("operate makes another admin key, for when the first is lost")
+        expect(self.hub.request("GET", "/v1/sources", {"authorization": "Bearer hk_wrong"}), 401)
+        step("a wrong key is refused")
+        source = self.call("POST", "/v1/sources", 201, {"name": "quartr-prod", "preset": "quartr", "secret": self.secret})
+        self.receiving = "/in/" + source["receivingUrl"].rpartition("/in/")[2]
+        step("a source answers with its receiving URL")
+        webhook = self.call("POST", "/v1/webhooks", 201, {"name": "sink", "url": self.sink.url})
+        self.webhook, self.webhook_secret = webhook["id"], webhook["secret"]
+        step("a webhook answers with its secret")
+
+    def refuse(self):
+        body = sample()
+        expect(self.hub.request("POST", "/in/in_" + "x" * 32, signed(self.secret, "msg_0", body), body), 404)
+        expect(self.hub.request("POST", self.receiving, {"content-type": "application/json"}, body), 400)
+        assert not self.inbox.new_records(), "something was stored that was refused"
+        step("an unknown token and a request without a signature are refused, and nothing is stored")
+
+    def accept_and_deliver(self):
+        body = sample()
+        headers = signed(self.secret, "msg_1", body)
+        receipt = expect(self.hub.request("POST", self.receiving, headers, body), 202)["id"]
+        step(f"a signed webhook is answered with 202: {receipt}")
+        received = self.inbox.event()
+        assert failures(self.hub.invoke("VerifyFunction", received)) == []
+        event = self.events.event()
+        event_id = event["Records"][0]["dynamodb"]["Keys"]["id"]["S"]
+        step(f"its stream record is verified and becomes {event_id}")
+        assert failures(self.hub.invoke("FanOutFunction", event)) == []
+        ((arrived_headers, arrived),) = self.sink.take()
+        payload = Webhook(self.webhook_secret).verify(arrived, arrived_headers)
+        assert (payload["id"], payload["type"], payload["data"]["id"]) == (event_id, "live.audio.updated", 328350), payload
+        assert payload["data"]["title"] == "Q1 – résultats"
+        step("the event's stream record is delivered, and the foreign package verifies what arrived")
+        assert failures(self.hub.invoke("FanOutFunction", event)) == []
+        assert self.sink.take() == [], "a repeated batch was delivered again"
+        assert failures(self.hub.invoke("VerifyFunction", received)) == []
+        assert self.events.new_records() == [], "a repeated batch made another event"
+        step("both batches again: nothing is sent twice")
+        again = expect(self.hub.request("POST", self.receiving, headers, body), 202)["id"]
+        assert failures(self.hub.invoke("VerifyFunction", self.inbox.event())) == []
+        assert self.events.new_records() == [], "a duplicate became an event"
+        assert self.receipt(receipt)["status"] == "accepted"
+        assert (self.receipt(again)["status"], self.receipt(again)["event"]) == ("duplicate", event_id)
+        step("the same message again is a duplicate")
+        deliveries = self.call("GET", f"/v1/events/{event_id}", 200)["deliveries"]
+        assert [(d["webhook"], d["status"]) for d in deliveries] == [(self.webhook, "delivered")], deliveries
+        step("the API shows the event and its delivery")
+
+    def reject_forgery(self):
+        body = sample()
+        forged = signed("whsec_" + base64.b64encode(bytes(32)).decode(), "msg_2", body)
+        receipt = expect(self.hub.request("POST", self.receiving, forged, body), 202)["id"]
+        assert failures(self.hub.invoke("VerifyFunction", self.inbox.event())) == []
+        assert self.events.new_records() == [], "a forged message became an event"
+        assert self.receipt(receipt)["status"] == "rejected"
+        # In base64, as an HTTP API hands over a body that it takes for no text: the bytes are what is signed.
+        genuine = self.hub.request("POST", self.receiving, signed(self.secret, "msg_2", body), body, in_base64=True)
+        expect(genuine, 202)
+        assert failures(self.hub.invoke("VerifyFunction", self.inbox.event())) == []
+        assert failures(self.hub.invoke("FanOutFunction", self.events.event())) == []
+        assert len(self.sink.take()) == 1
+        step("a forged message is stored and goes no further; the genuine one with its id is delivered")
+
+    def publish(self):
+        published = self.call("POST", "/v1/events", 202, {"type": "report.ready", "data": {"pages": 3}})
+        assert failures(self.hub.invoke("FanOutFunction", self.events.event())) == []
+        ((arrived_headers, arrived),) = self.sink.take()
+        payload = Webhook(self.webhook_secret).verify(arrived, arrived_headers)
+        assert (payload["id"], payload["type"], payload["data"]) == (published["id"], "report.ready", {"pages": 3}), payload
+        step("a published event is delivered")
+
+    def retry(self):
+        event = self.call("POST", "/v1/events", 202, {"type": "report.ready", "data": {}})["id"]
+        self.sink.status = 500
+        assert failures(self.hub.invoke("FanOutFunction", self.events.event())) == []
+        ((first, _),) = self.sink.take()
+        (delivery,) = self.call("GET", f"/v1/events/{event}", 200)["deliveries"]
+        assert (delivery["status"], len(delivery["attempts"])) == ("due", 1), delivery
+        self.tick()
+        assert self.sink.take() == [], "the tick sent something that was not due"
+        step("an attempt that is answered with 500 leaves the delivery due, and not yet")
+        # Another delivery went well meanwhile: the webhook is not known as failing any more.
+        self.dynamodb.delete_item(
+            TableName="WebhooksTable", Key={"organization": {"S": self.organization}, "id": {"S": f"health#{self.webhook}"}}
+        )
+        # Twice: once more in vain, then well. What makes a minute pass is that the due time is set back.
+        for status, attempts in ((500, 2), (200, 3)):
+            self.make_due(event)
+            self.sink.status = status
+            self.tick()
+            ((again, _),) = self.sink.take()
+            assert again["webhook-id"] == first["webhook-id"], "another attempt has another id"
+            (delivery,) = self.call("GET", f"/v1/events/{event}", 200)["deliveries"]
+            assert (delivery["status"], len(delivery["attempts"])) == ("due" if status == 500 else "delivered", attempts), delivery
+        step("the tick tries again under the same id, until it is delivered")
+
+    def tick(self):
+        self.hub.invoke("RetryFunction", example("retry"))
+
+    def make_due(self, event):
+        """Sets the due time of an event's delivery back by an hour."""
+        self.dynamodb.update_item(
+            TableName="DeliveriesTable",
+            Key={"event": {"S": event}, "webhook": {"S": self.webhook}},
+            UpdateExpression="SET due = :due",
+            ExpressionAttributeValues={":due": {"N": str(int((time.time() - 3600) * 1000))}},
+        )
+
+    def examples(self):
+        """The example events stand for themselves: nothing that they name is in the tables, and each function says so."""
+        for name, function, outcome in (
+            ("receive", "ReceiveFunction", lambda answer: answer["statusCode"] == 404),
+            ("receive-base64", "ReceiveFunction", lambda answer: answer["statusCode"] == 404),
+            ("verify", "VerifyFunction", lambda answer: failures(answer) == []),
+            ("fan-out", "FanOutFunction", lambda answer: failures(answer) == []),
+            ("manage-list-sources", "ManageFunction", lambda answer: answer["statusCode"] == 401),
+        ):
+            answer = self.hub.invoke(function, example(name))
+            assert outcome(answer), f"{name}: {answer}"
+        assert self.sink.take() == []
+        step("the example events are answered")
+
+    def read_and_delete(self):
+        for kind in ("sources", "webhooks"):
+            (registered,) = self.call("GET", f"/v1/{kind}", 200)["data"]
+            assert self.call("GET", f"/v1/{kind}/{registered['id']}", 200) == registered
+            self.call("DELETE", f"/v1/{kind}/{registered['id']}", 204)
+            self.call("GET", f"/v1/{kind}/{registered['id']}", 404)
+        step("what is registered is listed, read and deleted")
+
+
+def main(arguments):
+    mode, endpoint, *rest = arguments
+    if (mode, len(rest)) not in (("sam", 0), ("emulator", 1)):
+        sys.exit(__doc__)
+    hub_class = SamHub if mode == "sam" else EmulatorHub
+    document = template.load()
+    proxies = {
+        function: Proxy(hub_class.HOST, Policy.of(document, function), endpoint)
+        for function in template.resources(document, "AWS::Serverless::Function")
+    }
+    with tempfile.TemporaryFile("w+") as log:
+        hub = None
+        try:
+            hub = hub_class({function: proxy.endpoint for function, proxy in proxies.items()}, log, *rest)
+            Flow(hub, template.client("dynamodb", endpoint), template.client("dynamodbstreams", endpoint)).run()
+            denied = {function: proxy.denied for function, proxy in proxies.items() if proxy.denied}
+            unused = {function: sorted(proxy.policy.unused()) for function, proxy in proxies.items() if proxy.policy.unused()}
+            assert not denied, f"needed and not allowed by the function's role: {denied}"
+            assert not unused, f"allowed by the function's role and never needed: {unused}"
+            step("each function's role allows what it needs and nothing else")
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read()[-20_000:])
+            denied = {function: proxy.denied for function, proxy in proxies.items() if proxy.denied}
+            if denied:
+                print(f"not allowed by the function's role: {denied}", file=sys.stderr)
+            raise
+        finally:
+            if hub:
+                hub.close()
+    print(f"{STEPS} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,161 @@
+"""Holds a function to its IAM policy: a proxy before DynamoDB Local, which knows no IAM, that answers AccessDeniedException to whatever the
+function's role in template.yaml does not allow. So a call that was added without its line in the policy fails here and not in an account.
+
+It knows what the template uses: actions and resources of tables and indexes, and conditions on `dynamodb:LeadingKeys` and on the
+`dynamodb:Attributes` of a put. What each operation is authorized by: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html"""
+
+import fnmatch
+import http.server
+import json
+import threading
+
+import template
+from net import http as http_request
+
+# A transaction is authorized by the action of each of its parts.
+TRANSACTION_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def name_of(resource):
+    """`InboxTable` of `!GetAtt InboxTable.Arn`, `DeliveriesTable/index/due` of `!Sub "${DeliveriesTable.Arn}/index/due"`."""
+    if isinstance(resource, dict) and "Fn::GetAtt" in resource:
+        return resource["Fn::GetAtt"][0]
+    if isinstance(resource, dict) and "Fn::Sub" in resource:
+        return resource["Fn::Sub"].replace("${", "").replace(".Arn}", "")
+    return resource
+
+
+class Access:
+    """One thing that a request does: an action on a table (or an index of it), and what conditions are about: the hash key of its item
+    and the attributes that it puts; `None` where it names none."""
+
+    def __init__(self, action, table, index=None, leading_key=None, attributes=None):
+        self.action = action
+        self.table = table
+        self.index = index
+        self.keys = {"dynamodb:LeadingKeys": leading_key and [leading_key], "dynamodb:Attributes": attributes}
+
+    def __str__(self):
+        return f"dynamodb:{self.action} on {self.table}{'/index/' + self.index if self.index else ''}"
+
+
+class Policy:
+    """What a role may do with the tables."""
+
+    def __init__(self, statements, hash_keys):
+        self.statements = statements
+        self.hash_keys = hash_keys
+        self.used = set()
+
+    @classmethod
+    def of(cls, document, function):
+        """The policy of a function's role, as the template says it."""
+        role = document["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+        policies = document["Resources"][role]["Properties"]["Policies"]
+        hash_keys = {
+            name: next(k["AttributeName"] for k in table["KeySchema"] if k["KeyType"] == "HASH")
+            for name, table in template.resources(document, "AWS::DynamoDB::Table").items()
+        }
+        return cls([s for p in policies for s in p["PolicyDocument"]["Statement"]], hash_keys)
+
+    def allows(self, access):
+        """Whether a statement allows it; notes which action of which statement was needed, and on what."""
+        for statement in self.statements:
+            actions = [a.removeprefix("dynamodb:") for a in as_list(statement["Action"])]
+            for resource in as_list(statement["Resource"]):
+                if access.action in actions and self._names(resource, access) and self._conditions_hold(statement, access):
+                    self.used.add((statement["Sid"], access.action, name_of(resource)))
+                    return True
+        return False
+
+    def unused(self):
+        """What the policy grants on tables and nothing has needed. (Streams are read by the event source mapping.)"""
+        granted = {
+            (s["Sid"], a.removeprefix("dynamodb:"), name_of(r))
+            for s in self.statements
+            for a in as_list(s["Action"])
+            for r in as_list(s["Resource"])
+            if a.startswith("dynamodb:") and not s["Sid"].endswith(("Stream", "StreamList"))
+        }
+        return granted - self.used
+
+    @staticmethod
+    def _names(resource, access):
+        return name_of(resource) == (f"{access.table}/index/{access.index}" if access.index else access.table)
+
+    @staticmethod
+    def _conditions_hold(statement, access):
+        for operator, keys in statement.get("Condition", {}).items():
+            fits = {"ForAllValues:StringEquals": str.__eq__, "ForAllValues:StringLike": fnmatch.fnmatchcase}[operator]
+            for key, patterns in keys.items():
+                # IAM lets a request pass that has no such key; no statement here is meant to allow one.
+                values = access.keys[key]
+                if values is None or not all(any(fits(value, pattern) for pattern in as_list(patterns)) for value in values):
+                    return False
+        return True
+
+    def accesses(self, operation, request):
+        """All that a request does."""
+        if operation == "TransactWriteItems":
+            parts = [(TRANSACTION_PARTS[kind], body) for item in request["TransactItems"] for kind, body in item.items()]
+        elif operation == "TransactGetItems":
+            parts = [("GetItem", item["Get"]) for item in request["TransactItems"]]
+        elif operation in ("BatchGetItem", "BatchWriteItem"):
+            return [Access(operation, table) for table in request["RequestItems"]]
+        else:
+            parts = [(operation, request)]
+        return [self._access(action, body) for action, body in parts]
+
+    def _access(self, action, body):
+        table = body["TableName"]
+        item = body.get("Key") or body.get("Item") or {}
+        key = item.get(self.hash_keys.get(table), {})
+        return Access(action, table, body.get("IndexName"), next(iter(key.values()), None), list(body.get("Item", {})) or None)
+
+
+class Proxy:
+    """A DynamoDB endpoint that asks a policy first."""
+
+    def __init__(self, host, policy, endpoint):
+        self.policy = policy
+        self.denied = []
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # Two small writes to one connection wait for each other otherwise.
+            disable_nagle_algorithm = True
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                operation = self.headers["x-amz-target"].rpartition(".")[2]
+                refused = [a for a in policy.accesses(operation, json.loads(body)) if not policy.allows(a)]
+                if refused:
+                    proxy.denied += map(str, refused)
+                    error = {"__type": "com.amazon.coral.service#AccessDeniedException", "message": f"not authorized: {refused[0]}"}
+                    self.answer(400, json.dumps(error).encode(), "application/x-amz-json-1.0")
+                    return
+                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+                status, answered, answer = http_request("POST", endpoint, headers, body)
+                self.answer(status, answer, answered["content-type"], answered.get("x-amz-crc32"))
+
+            def answer(self, status, body, content_type, checksum=None):
+                self.send_response(status)
+                self.send_header("content-type", content_type)
+                self.send_header("content-length", str(len(body)))
+                if checksum:
+                    self.send_header("x-amz-crc32", checksum)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
+        self.server.daemon_threads = True
+        self.endpoint = f"http://{host}:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()

