@@ -109,12 +109,13 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Starts a fresh DynamoDB Local in memory on the given port or a free one; sets DYNAMODB_PORT and DYNAMODB_PID. It has no option to listen on one address only.
+# Starts a fresh DynamoDB Local in memory on the given port or a free one; sets DYNAMODB_PORT and DYNAMODB_PID. It has no option to listen
+# on one address only, and leaves a file where it is started.
 # shellcheck disable=SC2120
 start_dynamodb_local() {
     DYNAMODB_PORT=${1:-$(free_port)}
-    java -Djava.library.path="$HOOKLINE_DYNAMODB_LOCAL/DynamoDBLocal_lib" -jar "$HOOKLINE_DYNAMODB_LOCAL/DynamoDBLocal.jar" \
-        -inMemory -sharedDb -disableTelemetry -port "$DYNAMODB_PORT" >"$HOOKLINE_CACHE/dynamodb-local.log" 2>&1 &
+    (cd "$HOOKLINE_DYNAMODB_LOCAL" && exec java -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar \
+        -inMemory -sharedDb -disableTelemetry -port "$DYNAMODB_PORT" >"$HOOKLINE_CACHE/dynamodb-local.log" 2>&1) &
     # shellcheck disable=SC2034 # for who sources this
     DYNAMODB_PID=$!
     # Without a signature it answers 400, which is an answer.

@@ -169,6 +169,15 @@ impl Provider {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// Sends a body with these headers to a hub that may be dying: the answer's status, if there was one.
+    pub async fn try_send(&self, headers: &[(&str, String)], body: &[u8]) -> Option<StatusCode> {
+        let mut request = self.http.post(&self.url).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request.send().await.ok().map(|response| response.status())
+    }
+
     /// Sends a message signed at `at`; the receipt's id.
     pub async fn send_at(&self, message: &str, at: Timestamp, body: &[u8]) -> String {
         let (status, json) = self

@@ -18,7 +18,14 @@ use crate::sink::PATIENCE;
 
 /// The system's clock, put forward.
 #[derive(Debug, Default)]
-struct ShiftedClock(AtomicI64);
+pub struct ShiftedClock(AtomicI64);
+
+impl ShiftedClock {
+    /// Puts the clock forward by so many seconds.
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
@@ -73,9 +80,7 @@ impl World {
 
     /// Puts the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.clock
-            .0
-            .fetch_add(i64::try_from(by.as_secs()).expect("a short time"), Ordering::Relaxed);
+        self.clock.advance(i64::try_from(by.as_secs()).expect("a short time"));
     }
 
     /// One tick of the schedule, to its end.
