@@ -26,9 +26,7 @@ use_local_aws() {
 }
 
 apt_install() {
-    if [[ ! -e /var/lib/apt/lists/lock || -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mmin -1440 -print -quit)" ]]; then
-        apt-get update -qq
-    fi
+    apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
@@ -45,7 +43,7 @@ ensure_commands() {
 ensure_python_tools() {
     local wanted="${PYTHON_PACKAGES[*]}"
     [[ "$(cat "$HOOKLINE_VENV/installed" 2>/dev/null)" == "$wanted" ]] && return
-    python3 -m venv --help >/dev/null 2>&1 || apt_install python3-venv
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
     rm -rf "$HOOKLINE_VENV"
     mkdir -p "$HOOKLINE_CACHE"
     python3 -m venv "$HOOKLINE_VENV"
@@ -55,7 +53,8 @@ ensure_python_tools() {
 
 ensure_cargo_deny() {
     [[ "$(cargo-deny --version 2>/dev/null)" == "cargo-deny $CARGO_DENY_VERSION" ]] && return
-    cargo install -q --locked --root "$HOOKLINE_CACHE/cargo" --version "$CARGO_DENY_VERSION" cargo-deny
+    # In a target folder of its own, which cargo removes.
+    env -u CARGO_TARGET_DIR cargo install -q --locked --root "$HOOKLINE_CACHE/cargo" --version "$CARGO_DENY_VERSION" cargo-deny
 }
 
 # Amazon's own DynamoDB Local, from Amazon's own package. Its licence forbids redistribution: it stays outside the repository.

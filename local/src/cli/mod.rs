@@ -61,18 +61,18 @@ struct ServeArgs {
 /// [`Durability`] as it is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum DurabilityArg {
-    /// A loss of power.
+    /// The end of the process, however that comes.
     #[default]
-    Full,
-    /// The end of the process, however that comes: faster.
     Process,
+    /// A loss of power too: each write waits for the disk, which takes some milliseconds.
+    Power,
 }
 
 impl From<DurabilityArg> for Durability {
     fn from(chosen: DurabilityArg) -> Self {
         match chosen {
-            DurabilityArg::Full => Self::Full,
             DurabilityArg::Process => Self::Process,
+            DurabilityArg::Power => Self::Power,
         }
     }
 }

@@ -15,8 +15,7 @@ async fn started(folder: &std::path::Path, more: &[&str]) -> (Running, String) {
         "127.0.0.1:0",
         "--sink",
         "127.0.0.1:0",
-        "--durability",
-        "process",
+        
     ];
     arguments.extend(more);
     let mut out = Vec::new();

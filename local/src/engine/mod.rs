@@ -91,14 +91,14 @@ pub enum EngineError {
     Closed,
 }
 
-/// How safely a write lies on the disk when it is answered.
+/// What an answered write survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// It survives the end of the process, however that comes, and a loss of power.
+    /// The end of the process, however that comes. The last moments before a loss of power may be missing.
     #[default]
-    Full,
-    /// It survives the end of the process, however that comes; the last moments before a loss of power may be missing.
     Process,
+    /// A loss of power too: each write waits for the disk.
+    Power,
 }
 
 /// A handle on the engine; clones share it.
@@ -171,7 +171,7 @@ impl Engine {
         tokio::task::spawn_blocking(move || {
             let file = folder.join(DATABASE_FILE);
             std::fs::metadata(&file).map_err(|source| EngineError::File { path: file, source })?;
-            Self::start(&Data::Dir(folder), &template, Durability::Full, None)
+            Self::start(&Data::Dir(folder), &template, Durability::Power, None)
         })
         .await
         .unwrap_or(Err(EngineError::Closed))

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use super::*;
 
 async fn memory() -> Engine {
-    Engine::open(&Data::Memory, &Template::bundled().unwrap(), Durability::Full)
+    Engine::open(&Data::Memory, &Template::bundled().unwrap(), Durability::Power)
         .await
         .unwrap()
 }
@@ -242,7 +242,7 @@ async fn a_folder_keeps_what_was_written_and_belongs_to_one_hub() {
     engine.set_checkpoint("m", "arn", "7").await.unwrap();
     engine.set_checkpoint("m", "arn", "8").await.unwrap();
     assert!(matches!(
-        Engine::open(&data, &template, Durability::Full).await.unwrap_err(),
+        Engine::open(&data, &template, Durability::Power).await.unwrap_err(),
         EngineError::InUse(_)
     ));
     // A command line may look and write beside it.
@@ -255,7 +255,7 @@ async fn a_folder_keeps_what_was_written_and_belongs_to_one_hub() {
     assert!(matches!(engine.sweep_ttl().await.unwrap_err(), EngineError::Closed));
     assert_eq!(engine.call("ListTables", Bytes::from_static(b"{}")).await.status, 500);
 
-    let engine = Engine::open(&data, &template, Durability::Full).await.unwrap();
+    let engine = Engine::open(&data, &template, Durability::Power).await.unwrap();
     assert_eq!(
         engine
             .client()
@@ -286,7 +286,7 @@ async fn what_is_not_ours_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::Dir(folder.path().to_owned());
     let template = Template::bundled().unwrap();
-    Engine::open(&data, &template, Durability::Full)
+    Engine::open(&data, &template, Durability::Power)
         .await
         .unwrap()
         .close()
@@ -308,7 +308,7 @@ async fn what_is_not_ours_is_refused_by_name() {
     .unwrap()
     .tables
     .remove(0);
-    let error = Engine::open(&data, &other, Durability::Full)
+    let error = Engine::open(&data, &other, Durability::Power)
         .await
         .unwrap_err()
         .to_string();
@@ -321,7 +321,7 @@ async fn what_is_not_ours_is_refused_by_name() {
     connection
         .execute_batch("ALTER TABLE _stream_records ADD COLUMN more TEXT")
         .unwrap();
-    let error = Engine::open(&data, &template, Durability::Full)
+    let error = Engine::open(&data, &template, Durability::Power)
         .await
         .unwrap_err()
         .to_string();
@@ -329,10 +329,10 @@ async fn what_is_not_ours_is_refused_by_name() {
     connection
         .execute_batch("UPDATE _config SET value = '12' WHERE key = 'schema_version'")
         .unwrap();
-    assert!(Engine::open(&data, &template, Durability::Full).await.is_err());
+    assert!(Engine::open(&data, &template, Durability::Power).await.is_err());
     drop(connection);
     std::fs::write(folder.path().join("hookline.db"), "no database").unwrap();
-    assert!(Engine::open(&data, &template, Durability::Full).await.is_err());
+    assert!(Engine::open(&data, &template, Durability::Power).await.is_err());
     assert!(matches!(
         Engine::open_beside(&folder.path().join("none"), &template)
             .await
