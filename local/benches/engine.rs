@@ -143,13 +143,19 @@ async fn raw_calls(name: &str, engine: &Engine) {
         for n in 0..SEQUENTIAL {
             let key = format!(r#""pk":{{"S":"raw{n}"}},"sk":{{"S":"x"}}"#);
             let body = match operation {
-                "PutItem" => format!(r#"{{"TableName":"hookline-RegistryTable","Item":{{{key},"body":{{"B":"{}"}}}}}}"#, "eHh4".repeat(BODY_BYTES / 3)),
+                "PutItem" => format!(
+                    r#"{{"TableName":"hookline-RegistryTable","Item":{{{key},"body":{{"B":"{}"}}}}}}"#,
+                    "eHh4".repeat(BODY_BYTES / 3)
+                ),
                 _ => format!(r#"{{"TableName":"hookline-RegistryTable","Key":{{{key}}}}}"#),
             };
             assert_eq!(engine.call(operation, body.into()).await.status, 200);
         }
         let calls = SEQUENTIAL as f64;
-        let (cpu, each) = ((cpu_time() - cpu) * 1e6 / calls, start.elapsed().as_micros() as f64 / calls);
+        let (cpu, each) = (
+            (cpu_time() - cpu) * 1e6 / calls,
+            start.elapsed().as_micros() as f64 / calls,
+        );
         println!("{name}: {operation} without the SDK: {each:.0} µs, {cpu:.0} µs CPU");
     }
 }

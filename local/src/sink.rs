@@ -7,7 +7,8 @@
 //! | any other request to `/sink` | taken: 200, or the status of `?status=` |
 //! | `POST /secrets` with `{"secret": "whsec_…"}` | 204: deliveries are checked with this secret too, until the process ends |
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +27,7 @@ use payload::receipt::{Header, HeaderValue};
 use payload::{Clock, OrganizationId, Receipt, ReceiptId, SourceId, preset};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -83,30 +84,51 @@ impl Taken {
         self.headers.get(name)?.to_str().ok()
     }
 
-    fn to_json(&self) -> Value {
-        let headers: serde_json::Map<String, Value> = self
+    fn view(&self) -> View<'_> {
+        let headers = self
             .headers
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
             .collect();
-        let body = match (
-            serde_json::from_slice::<Value>(&self.body),
-            std::str::from_utf8(&self.body),
-        ) {
-            (Ok(json), _) => json,
-            (Err(_), Ok(text)) => text.into(),
-            (Err(_), Err(_)) => json!({ "base64": STANDARD.encode(&self.body) }),
+        let json = serde_json::from_slice::<&RawValue>(&self.body);
+        let body = match (json, std::str::from_utf8(&self.body)) {
+            (Ok(json), _) => BodyView::Json(json),
+            (Err(_), Ok(text)) => BodyView::Text(text),
+            (Err(_), Err(_)) => BodyView::Base64 {
+                base64: STANDARD.encode(&self.body),
+            },
         };
-        json!({
-            "at": self.at,
-            "method": self.method.as_str(),
-            "query": self.query,
-            "signature": self.signature,
-            "answered": self.answered.as_u16(),
-            "headers": headers,
-            "body": body,
-        })
+        View {
+            at: self.at,
+            method: self.method.as_str(),
+            query: &self.query,
+            signature: &self.signature,
+            answered: self.answered.as_u16(),
+            headers,
+            body,
+        }
     }
+}
+
+/// A request as the sink shows it.
+#[derive(Serialize)]
+struct View<'a> {
+    at: Timestamp,
+    method: &'a str,
+    query: &'a str,
+    signature: &'a Signature,
+    answered: u16,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    body: BodyView<'a>,
+}
+
+/// A body as it came where that can be shown: JSON byte for byte.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BodyView<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+    Base64 { base64: String },
 }
 
 /// A running sink.
@@ -269,8 +291,9 @@ async fn take(
     request: Request,
 ) -> Response {
     if request.method() == Method::GET && !request.headers().contains_key("webhook-id") {
-        let requests: Vec<Value> = shared.taken().iter().rev().map(Taken::to_json).collect();
-        return axum::Json(json!({ "requests": requests })).into_response();
+        let taken = shared.taken();
+        let requests: Vec<View<'_>> = taken.iter().rev().map(Taken::view).collect();
+        return axum::Json(BTreeMap::from([("requests", requests)])).into_response();
     }
     let at = shared.clock.now();
     let (parts, body) = request.into_parts();
@@ -308,130 +331,4 @@ async fn add_secret(State(shared): State<Arc<Shared>>, axum::Json(new): axum::Js
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-    use payload::outbound::{SigningKey, generate_secret, sign};
-    use secrecy::ExposeSecret;
-    use store::clock::SystemClock;
-
-    use super::*;
-    use crate::http_client::{self, Answer};
-
-    async fn sink() -> Sink {
-        Sink::start("127.0.0.1:0".parse().unwrap(), Arc::new(SystemClock))
-            .await
-            .unwrap()
-    }
-
-    async fn deliver(sink: &Sink, query: &str, secret: &SecretString, body: &'static [u8], signed: &[u8]) -> Answer {
-        let at = SystemClock.now();
-        let signature = sign(&[SigningKey::parse(secret).unwrap()], "msg_1", at, signed);
-        let headers = [
-            ("webhook-id", "msg_1".to_owned()),
-            ("webhook-timestamp", at.as_second().to_string()),
-            ("webhook-signature", signature),
-        ];
-        http_client::send(
-            "POST",
-            &format!("{}{query}", sink.url()),
-            &headers,
-            Bytes::from_static(body),
-        )
-        .await
-        .unwrap()
-    }
-
-    #[tokio::test]
-    async fn signatures_are_checked_with_the_secrets_it_knows() {
-        let sink = sink().await;
-        let (first, second) = (generate_secret(), generate_secret());
-        assert_eq!(deliver(&sink, "", &first, b"{}", b"{}").await.status, 200);
-        assert!(sink.add_secret(&first));
-        assert!(!sink.add_secret(&"no base64!".into()));
-        deliver(&sink, "", &first, b"{}", b"{}").await;
-        deliver(&sink, "", &second, b"{}", b"{}").await;
-        deliver(&sink, "", &first, b"{ }", b"{}").await;
-        let json = json!({ "secret": second.expose_secret() }).to_string();
-        let url = sink.url().replace("/sink", "/secrets");
-        let header = [("content-type", "application/json".to_owned())];
-        assert_eq!(
-            http_client::send("POST", &url, &header, json.into())
-                .await
-                .unwrap()
-                .status,
-            204
-        );
-        assert_eq!(
-            http_client::send("POST", &url, &header, r#"{"secret":"?"}"#.into())
-                .await
-                .unwrap()
-                .status,
-            422
-        );
-        deliver(&sink, "", &second, b"{}", b"{}").await;
-        let found: Vec<Signature> = sink.taken().into_iter().map(|taken| taken.signature).collect();
-        assert!(matches!(
-            &found[..],
-            [
-                Signature::NotChecked,
-                Signature::Valid,
-                Signature::Invalid(_),
-                Signature::Invalid(_),
-                Signature::Valid
-            ]
-        ));
-        sink.stop().await;
-    }
-
-    #[tokio::test]
-    async fn it_shows_what_it_took_newest_first_and_answers_as_it_is_asked() {
-        let sink = sink().await;
-        let secret = generate_secret();
-        deliver(&sink, "", &secret, b"{\"a\":1}", b"").await;
-        assert_eq!(deliver(&sink, "?status=503", &secret, b"\xff", b"").await.status, 503);
-        let shown = http_client::send("GET", &sink.url(), &[], Bytes::new()).await.unwrap();
-        let shown: Value = serde_json::from_slice(&shown.body).unwrap();
-        assert_eq!(shown["requests"][0]["body"], json!({"base64": "/w=="}));
-        assert_eq!(shown["requests"][0]["answered"], 503);
-        assert_eq!(shown["requests"][1]["body"], json!({"a": 1}));
-        assert_eq!(shown["requests"][1]["headers"]["webhook-id"], "msg_1");
-        let get = http_client::send("GET", &sink.url(), &[("webhook-id", "msg_2".into())], Bytes::new())
-            .await
-            .unwrap();
-        assert_eq!((get.status, sink.taken().len()), (200, 3));
-        sink.stop().await;
-    }
-
-    #[tokio::test]
-    async fn it_remembers_only_the_last() {
-        let sink = sink().await;
-        for _ in 0..=CAPACITY {
-            deliver(&sink, "", &generate_secret(), b"x", b"").await;
-        }
-        assert_eq!(sink.taken().len(), CAPACITY);
-        let large = Taken {
-            body: Bytes::from(vec![0; CAPACITY_BYTES]),
-            ..sink.taken()[0].clone()
-        };
-        sink.shared.keep(large.clone());
-        assert_eq!(sink.taken().len(), 1);
-        sink.shared.keep(large);
-        assert_eq!(sink.taken().len(), 1);
-        sink.stop().await;
-    }
-
-    #[tokio::test]
-    async fn only_this_machine_is_listened_to() {
-        assert!(
-            Sink::start("0.0.0.0:0".parse().unwrap(), Arc::new(SystemClock))
-                .await
-                .is_err()
-        );
-        let sink = sink().await;
-        let answer = http_client::send("GET", &sink.url(), &[("host", "rebound.example".into())], Bytes::new())
-            .await
-            .unwrap();
-        assert_eq!(answer.status, 403);
-        sink.stop().await;
-    }
-}
+mod tests;

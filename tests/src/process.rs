@@ -53,6 +53,12 @@ impl HubProcess {
             .expect("a port")
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Gives a command and waits for its answer.
     pub async fn tell(&mut self, command: &str) -> String {
         self.begin(command).await;

@@ -13,11 +13,12 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use delivery::{Breaker, Deadline, Schedule, Sender};
 use futures::FutureExt;
 use payload::Clock;
+use store::stream::{SequenceNumber, checkpoint};
 use store::{Deliveries, HealthLog, Secrets, WebhookSets};
 use tokio::task::JoinSet;
 
 use batch::Batch;
-use record::{Record, SequenceNumber, Trouble};
+use record::{Record, Trouble};
 
 /// What this step may do with the tables.
 pub trait Store: WebhookSets + Secrets + Deliveries + HealthLog + 'static {}
@@ -122,25 +123,14 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
     }
 }
 
-/// Reports the lowest of the failed records. One that carries no sequence number cannot be named: then the batch comes again from its
-/// `first` record. Where no record carries one, which DynamoDB never does, nothing can be reported (an empty name would fail the batch
-/// for ever): what failed is set aside, and the log says so.
+/// Reports where the batch is to be taken up again. Where no record has a number to name it by, which DynamoDB never does, the failure
+/// without a name fails the whole batch, as it must: an answer without a failure would drop a record that was not handled.
 fn respond(failed: Vec<Option<SequenceNumber>>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
     let mut response = DynamoDbEventResponse::default();
-    if failed.is_empty() {
-        return response;
+    if !failed.is_empty() {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = checkpoint(failed, first).map(SequenceNumber::into_text);
+        response.batch_item_failures.push(failure);
     }
-    let named: Option<Vec<SequenceNumber>> = failed.into_iter().collect();
-    let Some(lowest) = named.and_then(|numbers| numbers.into_iter().min()).or(first) else {
-        tracing::error!(
-            error_type = "no_sequence_number",
-            outcome = "set_aside",
-            "records failed that cannot be named"
-        );
-        return response;
-    };
-    let mut failure = DynamoDbBatchItemFailure::default();
-    failure.item_identifier = Some(lowest.into_text());
-    response.batch_item_failures.push(failure);
     response
 }

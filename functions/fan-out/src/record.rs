@@ -1,12 +1,11 @@
 //! One record of the events' stream, and what can be wrong with it.
 
-use std::cmp::Ordering;
-
 use aws_lambda_events::dynamodb::EventRecord;
 use payload::EventId;
 use payload::event::BrokenEvent;
 use serde_dynamo::{AttributeValue, Item};
 use store::StoreError;
+use store::stream::SequenceNumber;
 
 /// A record that announces an event.
 #[derive(Debug)]
@@ -79,39 +78,4 @@ pub(crate) fn log(id: Option<&EventId>, trouble: &Trouble) {
         error = %trouble,
         "event not delivered"
     );
-}
-
-/// The place of a record in its shard: a decimal number of up to 40 digits, more than an integer type holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SequenceNumber(String);
-
-impl SequenceNumber {
-    /// `None` for the empty text: as an identifier of a failure it would fail the whole batch.
-    pub(crate) fn new(text: String) -> Option<Self> {
-        (!text.is_empty()).then_some(Self(text))
-    }
-
-    pub(crate) fn into_text(self) -> String {
-        self.0
-    }
-
-    fn digits(&self) -> &str {
-        self.0.trim_start_matches('0')
-    }
-}
-
-impl Ord for SequenceNumber {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (self.digits(), other.digits());
-        a.len()
-            .cmp(&b.len())
-            .then_with(|| a.cmp(b))
-            .then_with(|| self.0.cmp(&other.0))
-    }
-}
-
-impl PartialOrd for SequenceNumber {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }

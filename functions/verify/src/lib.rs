@@ -14,10 +14,11 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use futures::{FutureExt, StreamExt, stream};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::{Clock, Event, EventId, Receipt, SourceId};
+use store::stream::{SequenceNumber, checkpoint};
 use store::{Events, PutEvent, Receipts, Secrets, Sources, StoreError};
 
 use decide::{Origin, Rejected};
-use record::{Record, SequenceNumber, Subject, Trouble};
+use record::{Record, Subject, Trouble};
 
 /// How many sources are read, and how many receipts are handled, at the same time.
 const CONCURRENCY: usize = 16;
@@ -260,18 +261,15 @@ fn log(receipt: &Receipt, outcome: &Outcome) {
     }
 }
 
-/// Reports the lowest of the failed records. One that carries no sequence number cannot be named: then the batch comes again from its
-/// `first` record. Where no record carries one, which DynamoDB never does, the failure without a name fails the whole batch, as it must:
-/// an answer without a failure would drop a record that was not handled.
+/// Reports where the batch is to be taken up again. Where no record has a number to name it by, which DynamoDB never does, the failure
+/// without a name fails the whole batch, as it must: an answer without a failure would drop a record that was not handled.
 fn respond(failed: Vec<Failed>, first: Option<SequenceNumber>) -> DynamoDbEventResponse {
     let mut response = DynamoDbEventResponse::default();
-    if failed.is_empty() {
-        return response;
+    if !failed.is_empty() {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier =
+            checkpoint(failed.into_iter().map(|failed| failed.at).collect(), first).map(SequenceNumber::into_text);
+        response.batch_item_failures.push(failure);
     }
-    let named: Option<Vec<SequenceNumber>> = failed.into_iter().map(|failed| failed.at).collect();
-    let lowest = named.and_then(|numbers| numbers.into_iter().min()).or(first);
-    let mut failure = DynamoDbBatchItemFailure::default();
-    failure.item_identifier = lowest.map(SequenceNumber::into_text);
-    response.batch_item_failures.push(failure);
     response
 }

@@ -1,12 +1,12 @@
 //! One record of the inbox's stream, as far as it can be read.
 
-use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use payload::{OrganizationId, Receipt, ReceiptId, SourceId};
 use serde_dynamo::{AttributeValue, Item};
+use store::stream::SequenceNumber;
 use store::{StoreError, item};
 
 /// The attribute whose presence asks for another verification of a receipt that was stored before.
@@ -109,63 +109,5 @@ fn id<T: FromStr>(image: &Item, attribute: &str) -> Option<T> {
     match image.inner().get(attribute)? {
         AttributeValue::S(text) => text.parse().ok(),
         _ => None,
-    }
-}
-
-/// The place of a record in its shard: a decimal number of up to 40 digits, more than an integer type holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SequenceNumber(String);
-
-impl SequenceNumber {
-    /// `None` for the empty text: as an identifier of a failure it would fail the whole batch.
-    pub(crate) fn new(text: String) -> Option<Self> {
-        (!text.is_empty()).then_some(Self(text))
-    }
-
-    pub(crate) fn into_text(self) -> String {
-        self.0
-    }
-
-    fn digits(&self) -> &str {
-        self.0.trim_start_matches('0')
-    }
-}
-
-impl Ord for SequenceNumber {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (self.digits(), other.digits());
-        a.len()
-            .cmp(&b.len())
-            .then_with(|| a.cmp(b))
-            .then_with(|| self.0.cmp(&other.0))
-    }
-}
-
-impl PartialOrd for SequenceNumber {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn sequence_numbers_sort_as_numbers(a in any::<u128>(), b in any::<u128>(), zeros in 0_usize..3) {
-            let number = |n: u128| SequenceNumber::new(format!("{}{n}", "0".repeat(zeros))).unwrap();
-            prop_assert_eq!(number(a).cmp(&number(b)), a.cmp(&b));
-        }
-    }
-
-    #[test]
-    fn longer_ones_than_any_integer_sort_too() {
-        let number = |text: &str| SequenceNumber::new(text.into()).unwrap();
-        assert!(number(&"9".repeat(40)) > number(&format!("8{}", "9".repeat(39))));
-        assert!(number(&"1".repeat(40)) > number(&"9".repeat(39)));
-        assert_eq!(SequenceNumber::new(String::new()), None);
     }
 }

@@ -3,6 +3,7 @@
 //! It does what the provider and the team would do, through the same public API: it makes a source and a webhook that leads to the sink
 //! (unless they are there), signs and sends, and then looks until the event is delivered.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use bytes::Bytes;
 use payload::Clock;
 use payload::outbound::{SigningKey, generate_secret, sign};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::clock::SystemClock;
 use tokio::time::{Instant, sleep};
@@ -50,10 +53,18 @@ pub(super) async fn run(arguments: &SendArgs, folder: &Path, out: &mut (impl Wri
     let folder = (arguments.key.is_none()).then_some(folder);
     let secret = kept.map_or_else(generate_secret, |kept| kept.quartr_secret);
     let source = api.source(folder, &secret, out).await?;
+    // The hub may answer on another port than when the source was made.
+    let path = source
+        .receiving_url
+        .expose_secret()
+        .splitn(4, '/')
+        .nth(3)
+        .unwrap_or_default();
+    let receiving_url = format!("{}/{path}", api.url);
     let webhook = api.webhook(folder, &arguments.sink_url, out).await?;
     let sample = Sample::sign(if arguments.forged { generate_secret() } else { secret })?;
     let mut journey = Journey::start(out);
-    let receipt = sample.send(&source, &mut journey).await?;
+    let receipt = sample.send(&receiving_url, &mut journey).await?;
     if arguments.forged {
         return journey.expect_rejection(&api, &receipt).await;
     }
@@ -93,8 +104,10 @@ impl Api<'_> {
         }
     }
 
-    async fn exists(&self, path: &str) -> Result<bool, CliError> {
-        Ok(self.call("GET", path, None).await?.0 == 200)
+    /// What stands at a path; `None` when nothing does.
+    async fn find(&self, path: &str) -> Result<Option<Value>, CliError> {
+        let (status, found) = self.call("GET", path, None).await?;
+        Ok((status == 200).then_some(found))
     }
 
     /// The source of an earlier command, if it is still there, or a new one.
@@ -106,7 +119,7 @@ impl Api<'_> {
     ) -> Result<CreatedSource, CliError> {
         if let Some(folder) = folder
             && let Some(source) = read::<CreatedSource>(folder, SOURCE)?
-            && self.exists(&format!("/v1/sources/{}", source.id)).await?
+            && self.find(&format!("/v1/sources/{}", source.id)).await?.is_some()
         {
             return Ok(source);
         }
@@ -118,20 +131,16 @@ impl Api<'_> {
         Ok(source)
     }
 
-    /// The webhook of an earlier command, if it is still there, or a new one. The sink gets to know its secret.
+    /// The webhook of an earlier command, if it is still there and leads to this sink, or a new one. The sink gets to know its secret.
     async fn webhook(
         &self,
         folder: Option<&Path>,
         sink_url: &str,
         out: &mut impl Write,
     ) -> Result<CreatedWebhook, CliError> {
-        let kept = match folder {
-            Some(folder) => read::<CreatedWebhook>(folder, WEBHOOK)?,
-            None => None,
-        };
-        let webhook = match kept {
-            Some(webhook) if self.exists(&format!("/v1/webhooks/{}", webhook.id)).await? => webhook,
-            _ => {
+        let webhook = match self.kept_webhook(folder, sink_url).await? {
+            Some(webhook) => webhook,
+            None => {
                 let created = self
                     .create("/v1/webhooks", &json!({"name": "sink", "url": sink_url}))
                     .await?;
@@ -148,6 +157,16 @@ impl Api<'_> {
             .await
             .map_err(|error| unreachable(sink_url, &error))?;
         Ok(webhook)
+    }
+
+    async fn kept_webhook(&self, folder: Option<&Path>, sink_url: &str) -> Result<Option<CreatedWebhook>, CliError> {
+        let Some(folder) = folder else { return Ok(None) };
+        let Some(webhook) = read::<CreatedWebhook>(folder, WEBHOOK)? else {
+            return Ok(None);
+        };
+        let found = self.find(&format!("/v1/webhooks/{}", webhook.id)).await?;
+        let leads_there = found.is_some_and(|found| found["url"] == sink_url);
+        Ok(leads_there.then_some(webhook))
     }
 }
 
@@ -190,13 +209,12 @@ impl Sample {
     }
 
     /// Sends it as Quartr would; answers with the receipt's id.
-    async fn send(&self, source: &CreatedSource, journey: &mut Journey<'_, impl Write>) -> Result<String, CliError> {
+    async fn send(&self, url: &str, journey: &mut Journey<'_, impl Write>) -> Result<String, CliError> {
         let bytes = QUARTR_SAMPLE.len();
         journey.tell(&format!(
             "sent       {bytes} bytes, live.audio.updated, webhook-id {}",
             self.id
         ))?;
-        let url = source.receiving_url.expose_secret();
         let body = Bytes::from_static(QUARTR_SAMPLE.as_bytes());
         let answer = http_client::send("POST", url, &self.headers, body).await;
         let Answer { status, body } = answer.map_err(|error| unreachable("the source's receiving URL", &error))?;
@@ -328,23 +346,38 @@ impl<'a, W: Write> Journey<'a, W> {
         let shown = http_client::send("GET", sink_url, &[], Bytes::new())
             .await
             .map_err(|error| unreachable(sink_url, &error))?;
-        let shown: Value = serde_json::from_slice(&shown.body).unwrap_or_default();
-        let requests = shown["requests"].as_array().map_or(&[][..], Vec::as_slice);
-        let Some(request) = requests
-            .iter()
-            .find(|request| request["headers"]["webhook-id"] == event)
-        else {
+        let shown: Shown<'_> =
+            serde_json::from_slice(&shown.body).map_err(|error| CliError::Failed(error.to_string()))?;
+        let of_event = |request: &&Request<'_>| request.headers.get("webhook-id").is_some_and(|id| id == event);
+        let Some(request) = shown.requests.iter().find(of_event) else {
             return Err(CliError::Failed(format!("the sink at {sink_url} has not seen {event}")));
         };
         self.tell(&format!(
             "received   by the sink, signature {}",
-            request["signature"].as_str().unwrap_or("invalid")
+            request.signature.as_str().unwrap_or("invalid")
         ))?;
-        writeln!(self.out, "\nWhat the sink got (all of it: {sink_url}):\n")?;
-        let body = serde_json::to_string_pretty(&request["body"]).unwrap_or_default();
-        writeln!(self.out, "{body}")?;
+        writeln!(
+            self.out,
+            "\nWhat the sink got (all of it: {sink_url}):\n\n{}",
+            request.body
+        )?;
         Ok(())
     }
+}
+
+/// What the sink shows, its bodies as they came.
+#[derive(Deserialize)]
+struct Shown<'a> {
+    #[serde(borrow)]
+    requests: Vec<Request<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    headers: HashMap<String, String>,
+    signature: Value,
+    #[serde(borrow)]
+    body: &'a RawValue,
 }
 
 fn tell_attempt(attempt: &Value) -> String {

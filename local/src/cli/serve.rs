@@ -19,12 +19,17 @@ use crate::sink::Sink;
 const ORGANIZATION: &str = "Example";
 
 pub(super) async fn run(arguments: ServeArgs, folder: &Path, out: &mut (impl Write + Send)) -> Result<(), CliError> {
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
     let running = Running::start(&arguments, folder, out).await?;
-    stop.await;
-    writeln!(out, "\nStopping: what is under way is finished first.")?;
-    running.stop().await;
-    writeln!(out, "Stopped.")?;
+    signals.next().await;
+    writeln!(
+        out,
+        "\nStopping: what is under way is finished first. (Once more stops at once.)"
+    )?;
+    tokio::select! {
+        () = running.stop() => writeln!(out, "Stopped.")?,
+        () = signals.next() => writeln!(out, "Stopped at once: what was under way is taken up again at the next start.")?,
+    }
     Ok(())
 }
 
@@ -225,22 +230,39 @@ impl Running {
     }
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+/// Ctrl-C and SIGTERM.
+struct Signals {
     #[cfg(unix)]
-    {
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
         })
     }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
     #[cfg(not(unix))]
-    Ok(async {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
         tokio::signal::ctrl_c().await.ok();
-    })
+    }
 }

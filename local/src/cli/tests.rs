@@ -10,13 +10,7 @@ fn parse(arguments: &[&str]) -> Cli {
 
 /// A hub as the command line starts it, on free ports, and what it printed.
 async fn started(folder: &std::path::Path, more: &[&str]) -> (Running, String) {
-    let mut arguments = vec![
-        "--listen",
-        "127.0.0.1:0",
-        "--sink",
-        "127.0.0.1:0",
-        
-    ];
+    let mut arguments = vec!["--listen", "127.0.0.1:0", "--sink", "127.0.0.1:0"];
     arguments.extend(more);
     let mut out = Vec::new();
     let running = Running::start(&parse(&arguments).serve, folder, &mut out)

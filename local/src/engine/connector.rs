@@ -69,5 +69,8 @@ async fn call(engine: &Engine, operation: &str, body: Bytes) -> Result<Answer, C
             return answer_of(kind).ok_or_else(|| ConnectorError::other("a fault without an answer".into(), None));
         }
     }
-    Ok(engine.call(operation, body).await)
+    let meter = engine.meter();
+    let answer = engine.call(operation, meter.ask(body)).await;
+    meter.count(operation, &answer, |name| engine.logical_id(name));
+    Ok(answer)
 }

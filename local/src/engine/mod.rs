@@ -8,7 +8,9 @@ mod connector;
 mod dispatch;
 mod fault;
 mod http;
+mod meter;
 mod side;
+mod tables;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,10 +29,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::dispatch::Answer;
 pub use self::fault::{Fault, FaultKind, Faults};
+pub use self::meter::{Meter, Units};
 
 use self::dispatch::Wakes;
 use self::side::Side;
-use crate::template::{Table, Template};
+use self::tables::{call_json, lock_folder, prepare_table, refused};
+use crate::template::Template;
 
 /// What the tables' names begin with. (The engine makes shard ids of the names, and clients refuse those of very short names.)
 const TABLE_PREFIX: &str = "hookline-";
@@ -112,6 +116,8 @@ struct Inner {
     wakers: HashMap<String, Arc<Notify>>,
     names: BTreeMap<String, String>,
     faults: Faults,
+    meter: Meter,
+    in_memory: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -229,6 +235,8 @@ impl Engine {
                 wakers,
                 names,
                 faults: Faults::default(),
+                meter: Meter::default(),
+                in_memory: *data == Data::Memory,
                 thread,
             }),
         })
@@ -267,6 +275,12 @@ impl Engine {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.inner.faults
+    }
+
+    /// Counts what calls cost in DynamoDB's units.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.inner.meter
     }
 
     /// One call of the DynamoDB API: the operation as in `X-Amz-Target` after its dot, and the JSON body.
@@ -313,14 +327,21 @@ impl Engine {
         Ok(found["Count"] == 0)
     }
 
-    /// Deletes what has outlived its time to live; how many items.
+    /// Deletes what has outlived its time to live; how many items. It reads every item of the tables that have one.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn sweep_ttl(&self) -> Result<usize, EngineError> {
-        let swept = self
-            .run(|core| core.database.sweep_ttl().map_err(|error| refused("sweep_ttl", &error)))
-            .await??;
+        let sweep = |database: &Database| database.sweep_ttl().map_err(|error| refused("sweep_ttl", &error));
+        let swept = if self.inner.in_memory {
+            // Connections to a database in memory do not wait for each other's locks: they must not meet.
+            self.run(move |core| sweep(&core.database)).await??
+        } else {
+            // The sweep gives way to other calls page by page, which it can only where it does not run before them in one queue.
+            let database = self.run(|core| core.database.clone()).await?;
+            let swept = tokio::task::spawn_blocking(move || sweep(&database)).await;
+            swept.unwrap_or(Err(EngineError::Closed))?
+        };
         if swept > 0 {
             self.inner.wakers.values().for_each(|waker| waker.notify_one());
         }
@@ -476,105 +497,6 @@ fn memory_name() -> String {
         std::process::id(),
         NEXT.fetch_add(1, Ordering::Relaxed)
     )
-}
-
-/// Makes the folder, for this user only because its tables hold secrets, and takes it.
-fn lock_folder(folder: &Path) -> Result<std::fs::File, EngineError> {
-    let fail = |path: &Path, source| EngineError::File {
-        path: path.to_owned(),
-        source,
-    };
-    if !folder.exists() {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder).map_err(|source| fail(folder, source))?;
-    }
-    let path = folder.join("lock");
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = file.map_err(|source| fail(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::InUse(folder.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(fail(&path, source)),
-    }
-}
-
-fn refused(operation: &'static str, error: &dynoxide::DynoxideError) -> EngineError {
-    EngineError::Refused {
-        operation,
-        message: error.to_string(),
-    }
-}
-
-/// A call of ours that must succeed.
-fn call_json(database: &Database, operation: &'static str, request: &Value) -> Result<Value, EngineError> {
-    let answer = dispatch::run(database, operation, request.to_string().as_bytes());
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if answer.status == 200 {
-        return Ok(body);
-    }
-    let message = body
-        .get("message")
-        .or_else(|| body.get("Message"))
-        .and_then(Value::as_str)
-        .unwrap_or("failed")
-        .to_owned();
-    Err(EngineError::Refused { operation, message })
-}
-
-/// Makes a table of the template, or makes sure that the one that is there is the same.
-fn prepare_table(database: &Database, table: &Table, name: &str) -> Result<(), EngineError> {
-    let wanted = table.create_request(name);
-    let names = call_json(database, "ListTables", &json!({}))?;
-    let exists = names["TableNames"]
-        .as_array()
-        .is_some_and(|names| names.iter().any(|existing| existing == name));
-    if exists {
-        let present = call_json(database, "DescribeTable", &json!({"TableName": name}))?;
-        return same_table(&wanted, &present["Table"]).map_err(|what| EngineError::OtherTable {
-            table: table.logical_id.clone(),
-            what,
-        });
-    }
-    call_json(database, "CreateTable", &wanted)?;
-    if let Some(attribute) = &table.ttl_attribute {
-        let specification = json!({"AttributeName": attribute, "Enabled": true});
-        call_json(
-            database,
-            "UpdateTimeToLive",
-            &json!({"TableName": name, "TimeToLiveSpecification": specification}),
-        )?;
-    }
-    Ok(())
-}
-
-/// Compares what was asked for with what is there; says what differs.
-fn same_table(wanted: &Value, present: &Value) -> Result<(), &'static str> {
-    if wanted["KeySchema"] != present["KeySchema"] {
-        return Err("the keys");
-    }
-    let indexes = |table: &Value| -> BTreeMap<String, Value> {
-        let described = table["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
-        let parts = described.map(|index| {
-            let projection = json!({"keys": index["KeySchema"], "type": index["Projection"]["ProjectionType"],
-                "attributes": index["Projection"]["NonKeyAttributes"]});
-            (index["IndexName"].to_string(), projection)
-        });
-        parts.collect()
-    };
-    if indexes(wanted) != indexes(present) {
-        return Err("the indexes");
-    }
-    if wanted["StreamSpecification"] != present["StreamSpecification"] {
-        return Err("the streams");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

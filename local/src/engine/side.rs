@@ -30,7 +30,7 @@ const STREAM_COLUMNS: &[(&str, &str)] = &[
 const SEQUENCE_OFFSET: u128 = 100_000_000_000_000_000_000;
 
 /// How many records one deletion takes, so that nobody waits long for it.
-const TRIM_CHUNK: usize = 2_000;
+const TRIM_CHUNK: usize = 500;
 
 pub(super) struct Side(Connection);
 
@@ -126,15 +126,17 @@ impl Side {
     }
 
     /// Deletes a table's stream records that were made before that second since 1970, as DynamoDB does after 24 hours, some at a time.
-    /// `false` when more remain.
+    /// `false` when more may remain. Only the oldest are looked at: they stand in the order of their making.
     pub(super) fn trim_older(&self, table: &str, before: i64) -> Result<bool, EngineError> {
         let sql = "DELETE FROM _stream_records WHERE id IN (
-                       SELECT id FROM _stream_records
-                       WHERE table_name = ?1 AND created_at < ?2
-                         AND CAST(sequence_number AS INTEGER) <
-                             (SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?1)
-                       ORDER BY CAST(sequence_number AS INTEGER)
-                       LIMIT ?3)";
+                       SELECT id FROM (
+                           SELECT id, created_at FROM _stream_records
+                           WHERE table_name = ?1
+                             AND CAST(sequence_number AS INTEGER) <
+                                 (SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?1)
+                           ORDER BY CAST(sequence_number AS INTEGER)
+                           LIMIT ?3)
+                       WHERE created_at < ?2)";
         let deleted = self.0.prepare_cached(sql)?.execute(params![table, before, chunk()])?;
         Ok(deleted < TRIM_CHUNK)
     }

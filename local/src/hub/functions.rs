@@ -25,7 +25,7 @@ use super::{HubError, HubOptions};
 use crate::engine::Engine;
 use crate::front::{HttpHandler, Integration};
 use crate::pump::{Handler, HandlerError};
-use crate::template::{Function, Template};
+use crate::template::Template;
 
 /// The hub's clock as a type with a name: a function over `Arc<dyn Clock>` itself is beyond what the compiler can prove to be `Send`.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub(super) fn wire(
 ) -> Result<Functions, HubError> {
     let clock = || SharedClock(Arc::clone(&options.clock));
     let function = |binary: &'static str| template.function(binary).ok_or(HubError::NoFunction(binary));
-    let store = |binary| Ok::<_, HubError>(store(engine, function(binary)?));
+    let store = |binary| Ok::<_, HubError>(store(engine, &function(binary)?.environment));
     let timeout = |binary| Ok::<_, HubError>(function(binary)?.timeout);
     let guard = Guard::new(if options.allow_private {
         Destinations::AllowPrivate
@@ -168,10 +168,19 @@ where
     })
 }
 
-/// The store with those tables that the function's environment names.
-pub(super) fn store(engine: &Engine, function: &Function) -> Dynamo {
+/// The store with all tables that any function has: for tests, and for looking.
+pub(super) fn store_of_all(engine: &Engine, template: &Template) -> Dynamo {
+    let all = template
+        .functions
+        .iter()
+        .flat_map(|function| function.environment.clone());
+    store(engine, &all.collect())
+}
+
+/// The store with those tables that a function's environment names.
+pub(super) fn store(engine: &Engine, environment: &BTreeMap<String, String>) -> Dynamo {
     let table = |variable: &str| {
-        let logical_id = function.environment.get(variable);
+        let logical_id = environment.get(variable);
         logical_id
             .and_then(|id| engine.table_name(id))
             .unwrap_or_default()
@@ -188,8 +197,7 @@ pub(super) fn store(engine: &Engine, function: &Function) -> Dynamo {
         registry: table("REGISTRY_TABLE"),
     };
     let days = |variable: &str, default| {
-        function
-            .environment
+        environment
             .get(variable)
             .and_then(|days| days.parse().ok())
             .unwrap_or(default)

@@ -3,8 +3,9 @@
 mod functions;
 mod tick;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use self::functions::{Functions, SharedClock, wire};
+use self::functions::{Functions, ScheduledHandler, SharedClock, wire};
 use self::tick::{Scheduled, Ticker};
 use crate::engine::{Data, Durability, Engine, EngineError};
-use crate::pump::{Backoff, FailureDestination, Pump, PumpError, PumpSettings};
+use crate::pump::{Backoff, FailureDestination, Handler, Pump, PumpError, PumpSettings};
 use crate::template::{Template, TemplateError};
 use crate::{front, loopback};
 
@@ -157,53 +158,21 @@ impl Hub {
             scheduled,
             operate,
         } = wire(&engine, template, &options, &url)?;
-        let mut pumps = Vec::new();
-        for (binary, handler) in streams {
-            let function = template.function(binary).ok_or(HubError::NoFunction(binary))?;
-            for mapping in &function.streams {
-                let settings = PumpSettings {
-                    timeout: function.timeout,
-                    failed: FailureDestination::new(&failed),
-                    // Records are as old as the engine says, and its clock is the system's.
-                    clock: Arc::new(SystemClock),
-                    backoff: options.backoff,
-                };
-                let Some(table) = template.table(&mapping.table) else {
-                    continue;
-                };
-                pumps.push(Pump::start(&engine, table, mapping, Arc::clone(&handler), settings).await?);
-            }
-        }
-        let mut schedules = Vec::new();
-        for (binary, handler) in scheduled {
-            let function = template.function(binary).ok_or(HubError::NoFunction(binary))?;
-            schedules.extend(function.schedules.iter().map(|schedule| Scheduled {
-                binary,
-                every: schedule.every,
-                timeout: function.timeout,
-                handler: Arc::clone(&handler),
-            }));
-        }
-        let pumps = Arc::new(pumps);
-        let housekeeping = tokio::sync::Mutex::new(());
+        let pumps = Arc::new(start_pumps(&engine, &options, &failed, streams).await?);
         let ticker = Arc::new(Ticker {
-            scheduled: schedules,
+            scheduled: schedules(template, scheduled)?,
             engine: engine.clone(),
             pumps: Arc::clone(&pumps),
-            housekeeping,
+            housekeeping: tokio::sync::Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(serve(
-            listener,
-            integrations,
-            Arc::clone(&options.clock),
-            stopped.clone(),
-        ))];
+        let clock = Arc::clone(&options.clock);
+        let mut tasks = vec![tokio::spawn(serve(listener, integrations, clock, stopped.clone()))];
         if options.ticking {
             tasks.push(tokio::spawn(Arc::clone(&ticker).run(stopped)));
         }
-        let everything = template.function("operate").ok_or(HubError::NoFunction("operate"))?;
-        let store = functions::store(&engine, everything);
+        let store = functions::store_of_all(&engine, template);
+        let tasks = Mutex::new(tasks);
         Ok(Self {
             engine,
             url,
@@ -213,7 +182,7 @@ impl Hub {
             pumps,
             ticker,
             stop,
-            tasks: Mutex::new(tasks),
+            tasks,
         })
     }
 
@@ -249,7 +218,7 @@ impl Hub {
 
     /// Where stream records are set aside.
     #[must_use]
-    pub fn failed_folder(&self) -> &std::path::Path {
+    pub fn failed_folder(&self) -> &Path {
         &self.failed
     }
 
@@ -311,8 +280,54 @@ impl Hub {
 pub(crate) fn store_of(engine: &Engine, template: &Template, binary: &'static str) -> Result<Dynamo, HubError> {
     template
         .function(binary)
-        .map(|function| functions::store(engine, function))
+        .map(|function| functions::store(engine, &function.environment))
         .ok_or(HubError::NoFunction(binary))
+}
+
+/// One pump for each stream of each function.
+async fn start_pumps(
+    engine: &Engine,
+    options: &HubOptions,
+    failed: &Path,
+    handlers: BTreeMap<&'static str, Handler>,
+) -> Result<Vec<Pump>, HubError> {
+    let template = &options.template;
+    let mut pumps = Vec::new();
+    for (binary, handler) in handlers {
+        let function = template.function(binary).ok_or(HubError::NoFunction(binary))?;
+        for mapping in &function.streams {
+            let Some(table) = template.table(&mapping.table) else {
+                continue;
+            };
+            let settings = PumpSettings {
+                timeout: function.timeout,
+                failed: FailureDestination::new(failed),
+                // Records are as old as the engine says, and its clock is the system's.
+                clock: Arc::new(SystemClock),
+                backoff: options.backoff,
+            };
+            pumps.push(Pump::start(engine, table, mapping, Arc::clone(&handler), settings).await?);
+        }
+    }
+    Ok(pumps)
+}
+
+/// Each function with each of its schedules.
+fn schedules(
+    template: &Template,
+    handlers: BTreeMap<&'static str, ScheduledHandler>,
+) -> Result<Vec<Scheduled>, HubError> {
+    let mut schedules = Vec::new();
+    for (binary, handler) in handlers {
+        let function = template.function(binary).ok_or(HubError::NoFunction(binary))?;
+        schedules.extend(function.schedules.iter().map(|schedule| Scheduled {
+            binary,
+            every: schedule.every,
+            timeout: function.timeout,
+            handler: Arc::clone(&handler),
+        }));
+    }
+    Ok(schedules)
 }
 
 async fn serve(

@@ -7,6 +7,7 @@
 
 mod failed;
 mod lane;
+mod reader;
 mod record;
 mod tracker;
 
@@ -20,14 +21,14 @@ use futures::future::BoxFuture;
 use payload::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 pub use self::failed::{Condition, FailureDestination};
 
-use self::lane::Item;
-use self::record::{Filters, created_at, event_record, lane_of, size};
+use self::reader::Reader;
+use self::record::Filters;
 use self::tracker::Tracker;
-use crate::engine::{Engine, EngineError, StreamPage};
+use crate::engine::{Engine, EngineError};
 use crate::template::{StreamMapping, Table};
 
 /// What a handler answers when an invocation fails as a whole.
@@ -265,6 +266,13 @@ impl Pump {
     }
 }
 
+impl Drop for Pump {
+    /// Lets its tasks end, when nobody waited for that.
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
 impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pump")
@@ -350,111 +358,6 @@ async fn note_checkpoints(shared: Arc<Shared>) {
         if let Err(error) = shared.store_checkpoint().await {
             tracing::error!(error_type = "checkpoint", mapping = %shared.mapping.id, %error, "the checkpoint cannot be kept");
         }
-    }
-}
-
-struct Reader {
-    shared: Arc<Shared>,
-    filters: Filters,
-    hash_key: String,
-    lanes: Vec<mpsc::UnboundedSender<Item>>,
-}
-
-impl Reader {
-    /// Reads until the pump stops; the lanes end with it.
-    async fn read(self) {
-        let shared = &self.shared;
-        let page_size = shared
-            .mapping
-            .batch_size
-            .saturating_mul(shared.mapping.parallelization_factor)
-            .clamp(1, 1000);
-        let waker = shared.engine.waker(&shared.table);
-        let mut failures = 0;
-        while !shared.stopping() {
-            if !self.has_room() {
-                tokio::select! {
-                    () = shared.finished.notified() => {}
-                    () = shared.stopped() => {}
-                }
-                continue;
-            }
-            let position = shared.progress().position.clone();
-            match shared.engine.read_stream(position, page_size).await {
-                Ok(page) => {
-                    failures = 0;
-                    if !self.take(page) {
-                        let announced = async {
-                            match &waker {
-                                Some(waker) => waker.notified().await,
-                                None => std::future::pending().await,
-                            }
-                        };
-                        tokio::select! {
-                            () = announced => {}
-                            () = sleep(POLL) => {}
-                            () = shared.stopped() => {}
-                        }
-                    }
-                }
-                Err(EngineError::Closed) => return,
-                Err(error) => {
-                    tracing::error!(error_type = "stream_read", mapping = %shared.mapping.id, %error, "the stream cannot be read");
-                    failures += 1;
-                    if !shared.pause(failures).await {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        let progress = self.shared.progress();
-        let (records, bytes) = progress.tracker.unfinished();
-        records < MAX_WAITING_RECORDS
-            && bytes < MAX_WAITING_BYTES
-            && progress.tracker.behind_checkpoint() < MAX_BEHIND_CHECKPOINT
-    }
-
-    /// Gives a page to the lanes. `false` when there was nothing.
-    fn take(&self, page: StreamPage) -> bool {
-        let found = !page.records.is_empty();
-        let mut items = Vec::with_capacity(page.records.len());
-        let mut refused = Vec::new();
-        {
-            let mut progress = self.shared.progress();
-            if let Some(next) = page.next {
-                progress.position = next;
-            }
-            for record in page.records {
-                progress.counts.read += 1;
-                let ordinal = progress.tracker.begin(&record.dynamodb.sequence_number, size(&record));
-                items.push((ordinal, record));
-            }
-        }
-        for (ordinal, record) in items {
-            if !self.filters.pass(&record) {
-                refused.push(ordinal);
-                continue;
-            }
-            let lane = lane_of(&record, &self.hash_key, self.lanes.len());
-            let created_at = created_at(&record);
-            let record = event_record(record, &self.shared.stream_arn);
-            if let Some(lane) = self.lanes.get(lane) {
-                // A lane ends only with the pump: then the record is read again at the next start.
-                lane.send(Item {
-                    ordinal,
-                    created_at,
-                    record,
-                })
-                .ok();
-            }
-        }
-        if !refused.is_empty() {
-            self.shared.end(refused.into_iter(), |counts| &mut counts.filtered);
-        }
-        found
     }
 }
 

@@ -7,6 +7,7 @@ use aws_lambda_events::event::streams::DynamoDbBatchItemFailure;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use tokio::time::sleep;
 
 use super::*;
 use crate::engine::{Data, Durability};

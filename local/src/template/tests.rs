@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 use quamina::Quamina;
+use serde_json::json;
 
 use super::*;
 
