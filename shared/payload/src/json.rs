@@ -154,10 +154,10 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(body in proptest::collection::vec(any::<u8>(), 0..200), pointer in "[/~01a-c]{0,12}") {
-            if let Ok(document) = Document::parse(&body) {
-                if let Some(value) = document.at(&pointer) {
-                    prop_assert_eq!(&body[document.span_of(value).unwrap()], value.get().as_bytes());
-                }
+            if let Ok(document) = Document::parse(&body)
+                && let Some(value) = document.at(&pointer)
+            {
+                prop_assert_eq!(&body[document.span_of(value).unwrap()], value.get().as_bytes());
             }
         }
     }

@@ -72,7 +72,7 @@ mod tests {
         let key = SigningKey::parse(&"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()).unwrap();
         let at = Timestamp::from_second(1_614_265_330).unwrap();
         let header = sign(
-            &[key.clone()],
+            std::slice::from_ref(&key),
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
             at,
             b"{\"test\": 2432232314}",

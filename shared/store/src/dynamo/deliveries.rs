@@ -90,7 +90,8 @@ struct DueKey {
 
 impl DueQueue for Dynamo {
     async fn due(&self, bucket: u8, until: Timestamp, limit: u16) -> Result<Vec<(EventId, WebhookId)>, StoreError> {
-        let answer = self
+        // A page ends at 1 MB, whatever the limit says.
+        let mut pages = self
             .client
             .query()
             .table_name(&self.tables.deliveries)
@@ -101,13 +102,14 @@ impl DueQueue for Dynamo {
             .expression_attribute_values(":bucket", text(bucket_key(bucket)))
             .expression_attribute_values(":until", number(until.as_millisecond()))
             .limit(i32::from(limit))
-            .send()
-            .await
-            .map_err(sdk_error)?;
+            .into_paginator()
+            .items()
+            .send();
         let mut due = Vec::new();
-        for item in answer.items.unwrap_or_default() {
-            let DueKey { event, webhook } =
-                serde_dynamo::from_item(item).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        while due.len() < usize::from(limit) {
+            let Some(item) = pages.next().await else { break };
+            let DueKey { event, webhook } = serde_dynamo::from_item(item.map_err(sdk_error)?)
+                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
             due.push((event, webhook));
         }
         Ok(due)

@@ -34,8 +34,16 @@ impl WebhookSets for Dynamo {
             {
                 version = read::<VersionItem>(item)?.n;
             } else {
-                let health: Health = read::<HealthItem>(item)?.try_into()?;
-                failing.insert(health.webhook.clone(), health);
+                // What cannot be read says nothing about its webhook, which is then taken to be well; the others are none the worse.
+                match read::<HealthItem>(item).and_then(Health::try_from) {
+                    Ok(health) => {
+                        failing.insert(health.webhook.clone(), health);
+                    }
+                    Err(error @ StoreError::Newer { .. }) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%organization, error_type = error.error_type(), "a stored health item cannot be read");
+                    }
+                }
             }
         }
         let cached = self
