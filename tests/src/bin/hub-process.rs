@@ -22,9 +22,6 @@ use payload::Clock;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() {
     let mut arguments = std::env::args().skip(1);
