@@ -1,23 +1,21 @@
-//! The embedded DynamoDB: one thread that owns the database, the tables of the template, and the SDK's client that reaches it without a
-//! network.
+//! The embedded DynamoDB: the database, the tables of the template, and the SDK's client that reaches it without a network.
 //!
-//! SQLite blocks, and the engine serves one call at a time: so it has a thread of its own, and everything else waits for it as it would
-//! for a server. The same thread owns the second connection, so that the two never wait for each other's locks.
+//! SQLite blocks, and the engine serves one call at a time: [`runner`] says where. A call has the second connection to itself too, so that
+//! the two never wait for each other's locks.
 
 mod connector;
 mod dispatch;
 mod fault;
 mod http;
 mod meter;
+mod runner;
 mod side;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, SharedHttpClient};
@@ -25,13 +23,14 @@ use bytes::Bytes;
 use dynoxide::Database;
 use dynoxide::actions::get_records::Record;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::Notify;
 
 pub use self::dispatch::Answer;
 pub use self::fault::{Fault, FaultKind, Faults};
 pub use self::meter::{Meter, Units};
 
 use self::dispatch::Wakes;
+use self::runner::Runner;
 use self::side::Side;
 use self::tables::{call_json, lock_folder, prepare_table, refused};
 use crate::template::Template;
@@ -112,25 +111,22 @@ pub struct Engine {
 }
 
 struct Inner {
-    jobs: mpsc::UnboundedSender<Job>,
-    wakers: HashMap<String, Arc<Notify>>,
+    runner: Runner<Core>,
     names: BTreeMap<String, String>,
+    wakers: Arc<Wakers>,
     faults: Faults,
     meter: Meter,
     in_memory: bool,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the engine's thread is asked to do.
-enum Job {
-    Run(Box<dyn FnOnce(&Core) + Send>),
-    Close,
-}
+/// What tells the pumps that a stream may hold something new, by the table's name.
+type Wakers = HashMap<String, Arc<Notify>>;
 
-/// What the engine's thread owns.
+/// What one call at a time has to itself.
 struct Core {
     database: Database,
     side: Side,
+    wakers: Arc<Wakers>,
     /// Held as long as the database is open, so that no second hub works on the same folder.
     _lock: Option<std::fs::File>,
 }
@@ -211,33 +207,26 @@ impl Engine {
             }
             names.insert(table.logical_id.clone(), name);
         }
-        let (jobs, queue) = mpsc::unbounded_channel();
-        let thread = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || {
-                work(
-                    &Core {
-                        database,
-                        side,
-                        _lock: lock,
-                    },
-                    queue,
-                )
-            })
-            .map_err(|source| EngineError::File {
-                path: path.into(),
-                source,
-            })?;
-        let thread = Mutex::new(Some(thread));
+        let wakers = Arc::new(wakers);
+        let core = Core {
+            database,
+            side,
+            wakers: Arc::clone(&wakers),
+            _lock: lock,
+        };
+        let runner = Runner::start(core, durability == Durability::Process);
+        let runner = runner.map_err(|source| EngineError::File {
+            path: path.into(),
+            source,
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
-                jobs,
-                wakers,
+                runner,
                 names,
+                wakers,
                 faults: Faults::default(),
                 meter: Meter::default(),
                 in_memory: *data == Data::Memory,
-                thread,
             }),
         })
     }
@@ -286,21 +275,14 @@ impl Engine {
     /// One call of the DynamoDB API: the operation as in `X-Amz-Target` after its dot, and the JSON body.
     pub async fn call(&self, operation: &str, body: Bytes) -> Answer {
         let operation = operation.to_owned();
-        let answer = self
-            .run(move |core| dispatch::run(&core.database, &operation, &body))
-            .await;
-        let answer =
-            answer.unwrap_or_else(|_| Answer::error(500, "InternalServerError", "the embedded database has ended"));
-        match &answer.wakes {
-            Wakes::Nobody => {}
-            Wakes::Table(name) => {
-                if let Some(waker) = self.inner.wakers.get(name) {
-                    waker.notify_one();
-                }
-            }
-            Wakes::All => self.inner.wakers.values().for_each(|waker| waker.notify_one()),
-        }
-        answer
+        let call = move |core: &Core| {
+            let answer = dispatch::run(&core.database, &operation, &body);
+            // Here and not after the answer, which its caller may no longer wait for.
+            core.wake(&answer.wakes);
+            answer
+        };
+        let ended = |_| Answer::error(500, "InternalServerError", "the embedded database has ended");
+        self.run(call).await.unwrap_or_else(ended)
     }
 
     /// Serves the DynamoDB API over HTTP, for looking into the tables with the AWS CLI, until the engine ends. Only a loopback address
@@ -460,31 +442,24 @@ impl Engine {
 
     /// Ends the engine: what was asked for before is still done, and the database is closed when this returns.
     pub async fn close(&self) {
-        // Ended already, when it cannot be sent.
-        self.inner.jobs.send(Job::Close).ok();
-        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
-        }
+        self.inner.runner.close().await;
     }
 
-    /// Runs something on the engine's thread.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Core) -> T + Send + 'static) -> Result<T, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job::Run(Box::new(move |core| {
-            // Whoever asked may have gone; then nobody wants the answer.
-            reply.send(work(core)).ok();
-        }));
-        self.inner.jobs.send(job).map_err(|_| EngineError::Closed)?;
-        answer.await.map_err(|_| EngineError::Closed)
+        self.inner.runner.run(work).await
     }
 }
 
-/// The engine's thread.
-fn work(core: &Core, mut queue: mpsc::UnboundedReceiver<Job>) {
-    while let Some(Job::Run(job)) = queue.blocking_recv() {
-        if catch_unwind(AssertUnwindSafe(|| job(core))).is_err() {
-            tracing::error!(error_type = "engine_panic", "a call of the embedded database panicked");
+impl Core {
+    fn wake(&self, wakes: &Wakes) {
+        match wakes {
+            Wakes::Nobody => {}
+            Wakes::Table(name) => {
+                if let Some(waker) = self.wakers.get(name) {
+                    waker.notify_one();
+                }
+            }
+            Wakes::All => self.wakers.values().for_each(|waker| waker.notify_one()),
         }
     }
 }

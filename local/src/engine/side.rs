@@ -43,8 +43,7 @@ impl Side {
         side.0.execute_batch(
             "CREATE INDEX IF NOT EXISTS _hookline_stream_by_table
                  ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
-             CREATE INDEX IF NOT EXISTS _hookline_stream_by_shard
-                 ON _stream_records (table_name, shard_id, CAST(sequence_number AS INTEGER));
+             DROP INDEX IF EXISTS _hookline_stream_by_shard;
              CREATE TABLE IF NOT EXISTS _hookline_checkpoints (
                  mapping TEXT NOT NULL,
                  stream_arn TEXT NOT NULL,

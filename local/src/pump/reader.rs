@@ -40,7 +40,10 @@ impl Reader {
             match shared.engine.read_stream(position, page_size).await {
                 Ok(page) => {
                     failures = 0;
-                    if !self.take(page) {
+                    // A page that is not full was all there was. What is written after it was read announces itself.
+                    let is_last = page.records.len() < page_size;
+                    self.take(page);
+                    if is_last {
                         let announced = async {
                             match &waker {
                                 Some(waker) => waker.notified().await,
@@ -74,9 +77,8 @@ impl Reader {
             && progress.tracker.behind_checkpoint() < MAX_BEHIND_CHECKPOINT
     }
 
-    /// Gives a page to the lanes. `false` when there was nothing.
-    fn take(&self, page: StreamPage) -> bool {
-        let found = !page.records.is_empty();
+    /// Gives a page to the lanes.
+    fn take(&self, page: StreamPage) {
         let mut items = Vec::with_capacity(page.records.len());
         let mut refused = Vec::new();
         {
@@ -111,6 +113,5 @@ impl Reader {
         if !refused.is_empty() {
             self.shared.end(refused.into_iter(), |counts| &mut counts.filtered);
         }
-        found
     }
 }
