@@ -43,7 +43,6 @@ impl Side {
         side.0.execute_batch(
             "CREATE INDEX IF NOT EXISTS _hookline_stream_by_table
                  ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
-             DROP INDEX IF EXISTS _hookline_stream_by_shard;
              CREATE TABLE IF NOT EXISTS _hookline_checkpoints (
                  mapping TEXT NOT NULL,
                  stream_arn TEXT NOT NULL,
@@ -84,6 +83,18 @@ impl Side {
                 "the table of stream records has other columns".into(),
             ))
         }
+    }
+
+    /// What SQLite says about how it would carry out a statement.
+    #[cfg(test)]
+    pub(super) fn plan(&self, sql: &str) -> String {
+        let lines = |mut statement: rusqlite::Statement<'_>| -> rusqlite::Result<Vec<String>> {
+            statement.query_map([], |row| row.get(3))?.collect()
+        };
+        let statement = self.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+        statement
+            .and_then(lines)
+            .map_or_else(|error| error.to_string(), |lines| lines.join("; "))
     }
 
     /// How far a mapping has read a stream; `None` when it has not begun.

@@ -200,6 +200,24 @@ async fn trimming_keeps_the_newest_record_so_that_numbers_only_grow() {
     }
 }
 
+/// The statements of `dynoxide-rs` 3.2.0 that every put to a table with a stream and every reading of one run: without the index both
+/// read all records.
+#[tokio::test]
+async fn the_engines_own_statements_find_their_records_by_the_index() {
+    let engine = memory().await;
+    let next =
+        "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = 'T'";
+    let read = "SELECT event_name FROM _stream_records WHERE table_name = 'T' AND shard_id = 'S' \
+                AND CAST(sequence_number AS INTEGER) > 7 ORDER BY CAST(sequence_number AS INTEGER) ASC LIMIT 9";
+    for (sql, terms) in [(next, "(table_name=?)"), (read, "(table_name=? AND <expr>>?)")] {
+        let plan = engine.run(move |core| core.side.plan(sql)).await.unwrap();
+        assert!(
+            plan.starts_with("SEARCH _stream_records USING ") && plan.ends_with(terms),
+            "{plan}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn old_stream_records_are_trimmed_and_young_ones_stay() {
     let engine = memory().await;
