@@ -1,6 +1,6 @@
 //! The embedded DynamoDB: the database, the tables of the template, and the SDK's client that reaches it without a network.
 //!
-//! SQLite blocks, and the engine serves one call at a time: [`runner`] says where. A call has the second connection to itself too, so that
+//! SQLite blocks, and the engine serves one call at a time: `runner` says where. A call has the second connection to itself too, so that
 //! the two never wait for each other's locks.
 
 mod connector;
