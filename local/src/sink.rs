@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use payload::key::Key;
+use payload::scheme::Context;
 use payload::receipt::{Header, HeaderValue};
 use payload::{Clock, OrganizationId, Receipt, ReceiptId, SourceId, preset};
 use secrecy::SecretString;
@@ -262,8 +263,9 @@ impl Shared {
             headers: headers.iter().map(header).collect(),
             body: body.clone(),
             received_at: at,
+            scheme: None,
         };
-        match preset.scheme.verify(&request, &keys) {
+        match preset.scheme.verify(&request, &keys, &Context::default()) {
             Ok(_) => Signature::Valid,
             Err(rejection) => Signature::Invalid(rejection.to_string()),
         }

@@ -99,13 +99,14 @@ class Stream:
         self.seen.update(r["eventID"] for r in new)
         return new
 
-    def event(self, deadline=10, name="INSERT"):
-        """The event with the new records of that kind; waits until there is one."""
+    def event(self, deadline=10, name="INSERT", count=1):
+        """The event with the new records of that kind; waits until there are so many."""
         end = time.monotonic() + deadline
+        records = []
         while True:
-            records = [r for r in self.new_records() if r["eventName"] == name]
-            if records:
+            records += [r for r in self.new_records() if r["eventName"] == name]
+            if len(records) >= count:
                 return stream_event(records, self.arn)
             if time.monotonic() > end:
-                raise AssertionError(f"no new {name} on {self.arn}")
+                raise AssertionError(f"{len(records)} new {name} instead of {count} on {self.arn}")
             time.sleep(0.05)

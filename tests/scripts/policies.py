@@ -2,11 +2,12 @@
 function's role in template.yaml does not allow. So a call that was added without its line in the policy fails here and not in an account.
 
 It knows what the template uses: actions and resources of tables and indexes, and conditions on `dynamodb:LeadingKeys` and on the
-`dynamodb:Attributes` of a put. What each operation is authorized by: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html"""
+`dynamodb:Attributes` of a put or an update. What each operation is authorized by: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html"""
 
 import fnmatch
 import http.server
 import json
+import re
 import threading
 
 import template
@@ -14,6 +15,23 @@ from net import http as http_request
 
 # A transaction is authorized by the action of each of its parts.
 TRANSACTION_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+# What stands in an expression and names no attribute, beside functions and values.
+KEYWORDS = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "BETWEEN", "IN"}
+
+
+def attributes_of(body):
+    """The attributes that a put or an update names, its key and its condition included; `None` for what is neither."""
+    if "Item" in body:
+        return list(body["Item"])
+    if "UpdateExpression" not in body:
+        return None
+    names = body.get("ExpressionAttributeNames", {})
+    expressions = body["UpdateExpression"] + " " + body.get("ConditionExpression", "")
+    # Words, but for values (`:x`), members of an attribute (`.x`), numbers and functions (`x(`).
+    words = re.findall(r"(?<![:.#\w])#?[A-Za-z_]\w*\b(?!\s*\()", expressions)
+    return sorted({names.get(word, word) for word in words if word not in KEYWORDS} | set(body["Key"]))
 
 
 def as_list(value):
@@ -31,7 +49,7 @@ def name_of(resource):
 
 class Access:
     """One thing that a request does: an action on a table (or an index of it), and what conditions are about: the hash key of its item
-    and the attributes that it puts; `None` where it names none."""
+    and the attributes that it writes or holds it to; `None` where it names none."""
 
     def __init__(self, action, table, index=None, leading_key=None, attributes=None):
         self.action = action
@@ -114,7 +132,7 @@ class Policy:
         table = body["TableName"]
         item = body.get("Key") or body.get("Item") or {}
         key = item.get(self.hash_keys.get(table), {})
-        return Access(action, table, body.get("IndexName"), next(iter(key.values()), None), list(body.get("Item", {})) or None)
+        return Access(action, table, body.get("IndexName"), next(iter(key.values()), None), attributes_of(body))
 
 
 class Proxy:

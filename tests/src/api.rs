@@ -82,8 +82,13 @@ impl Api {
 
     /// Makes a source of this preset whose secret is [`PROVIDER_SECRET`].
     pub async fn source(&self, preset: &str) -> Provider {
-        let body = json!({"name": format!("{preset}-test"), "preset": preset, "secret": PROVIDER_SECRET});
-        let (status, json) = self.call(Method::POST, "/v1/sources", Some(&body)).await;
+        self.source_with(&json!({"name": format!("{preset}-test"), "preset": preset, "secret": PROVIDER_SECRET}))
+            .await
+    }
+
+    /// Makes a source as this request says.
+    pub async fn source_with(&self, request: &Value) -> Provider {
+        let (status, json) = self.call(Method::POST, "/v1/sources", Some(request)).await;
         assert_eq!(status, StatusCode::CREATED, "{json}");
         Provider {
             http: self.http.clone(),
@@ -167,6 +172,24 @@ impl Provider {
         let status = response.status();
         let text = response.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Sends any request to the receiving URL, with this behind it; the answer.
+    pub async fn request(
+        &self,
+        method: Method,
+        behind_url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> reqwest::Response {
+        let mut request = self.http.request(method, format!("{}{behind_url}", self.url));
+        if !body.is_empty() {
+            request = request.body(body.to_vec());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("the hub answers")
     }
 
     /// Sends a body with these headers to a hub that may be dying: the answer's status, if there was one.

@@ -121,6 +121,23 @@ impl World {
         answer.count()
     }
 
+    /// How many receipts have an outcome of their own. (The same table holds how sources do.)
+    pub async fn outcomes(&self) -> i32 {
+        let name = self.hub.engine().table_name("ReceiptsTable").expect("a table");
+        let answer = self
+            .hub
+            .client()
+            .scan()
+            .table_name(name)
+            .consistent_read(true)
+            .filter_expression("begins_with(id, :receipt)")
+            .expression_attribute_values(":receipt", AttributeValue::S(payload::ReceiptId::PREFIX.into()))
+            .send()
+            .await
+            .expect("a scan");
+        answer.count()
+    }
+
     /// Puts an item that no function can read.
     pub async fn put_poison(&self, table: &str, id: &str) {
         let name = self.hub.engine().table_name(table).expect("a table");

@@ -7,7 +7,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::{Path as FieldPath, Segment};
 
@@ -36,27 +37,53 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
+        // `application/json`, or any other type that is written in JSON (RFC 6839).
+        let is_json = |essence: &str| {
+            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+        };
+        if !is_json(&essence(request.headers())) {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::RequestTooLarge,
-                _ => ApiError::Malformed("The body broke off.".into()),
-            })?;
+        parse(&bytes(request, state).await?).map(Self)
+    }
+}
+
+/// A JSON Merge Patch (RFC 7396). Other kinds of patches are written in JSON too and mean something else.
+#[derive(Debug)]
+pub(crate) struct MergePatch<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MergePatch<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let essence = essence(request.headers());
+        if !matches!(essence.as_str(), "application/merge-patch+json" | "application/json") {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let body = bytes(request, state).await?;
+        // The RFC lets such a patch take the place of the whole; and an array would pass for a patch that names nothing.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            parse::<IgnoredAny>(&body)?;
+            return Err(ApiError::invalid("", "must be an object"));
+        }
         parse(&body).map(Self)
     }
 }
 
-/// `application/json`, or any other type that is written in JSON (RFC 6839), with or without parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::RequestTooLarge,
+            _ => ApiError::Malformed("The body broke off.".into()),
+        })
+}
+
+/// The media type without its parameters, in lower case.
+fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
@@ -65,7 +92,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let pointer = pointer(error.path());
         let problem = error.into_inner();
         match problem.classify() {
-            Category::Data => ApiError::invalid(pointer, problem),
+            Category::Data => invalid(pointer, &problem),
             Category::Syntax | Category::Eof | Category::Io => ApiError::Malformed(problem.to_string()),
         }
     })?;
@@ -75,13 +102,33 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// Reads what stands at `at` in a body that was read already.
+pub(crate) fn read<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = format!("{at}{}", pointer(error.path()));
+        invalid(pointer, &error.into_inner())
+    })
+}
+
+/// A value that does not fit. A field that is missing is named as one that is there and wrong.
+fn invalid(pointer: String, problem: &serde_json::Error) -> ApiError {
+    let problem = problem.to_string();
+    let missing = problem
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
+    match missing {
+        Some((field, _)) => ApiError::invalid(format!("{pointer}/{}", token(field)), "is required"),
+        None => ApiError::invalid(pointer, problem),
+    }
+}
+
 /// The place of a field as a JSON Pointer (RFC 6901).
 fn pointer(path: &FieldPath) -> String {
     let mut pointer = String::new();
     for segment in path {
         let token = match segment {
             Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Map { key } => token(key),
             Segment::Enum { variant } => variant.clone(),
             Segment::Unknown => continue,
         };
@@ -89,4 +136,8 @@ fn pointer(path: &FieldPath) -> String {
         pointer.push_str(&token);
     }
     pointer
+}
+
+fn token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }

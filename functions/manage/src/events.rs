@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, EventMeta, Scope};
+use payload::filter::OWN_TYPES;
 use payload::id::{Identity, random};
 use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,8 @@ impl Publication {
             summary: field(self.summary, "/summary")?,
             application: field(self.application, "/application")?,
             scope: scope.filter(|scope| *scope != Scope::default()),
+            locales: None,
+            links: Vec::new(),
             changes: changes(self.changes)?,
             warnings: Vec::new(),
             verified: None,
@@ -171,6 +174,10 @@ fn event_type(value: String) -> Result<String, ApiError> {
         let problem = format!("must have 1 to {MAX_TYPE_BYTES} bytes of letters, digits, '.', '_', '-', ':' and '/'");
         return Err(ApiError::invalid("/type", problem));
     }
+    if value.starts_with(OWN_TYPES) {
+        let problem = format!("types that begin with {OWN_TYPES} are Hookline's own");
+        return Err(ApiError::invalid("/type", problem));
+    }
     Ok(value)
 }
 
@@ -185,7 +192,12 @@ fn changes(fields: Vec<ChangeFields>) -> Result<Vec<Change>, ApiError> {
     let change = |(index, change): (usize, ChangeFields)| {
         let kind = checked(change.kind, format!("/changes/{index}/type"))?;
         let code = checked(change.code, format!("/changes/{index}/code"))?;
-        Ok(Change { kind, code })
+        Ok(Change {
+            kind,
+            code,
+            previous: None,
+            current: None,
+        })
     };
     fields.into_iter().enumerate().map(change).collect()
 }

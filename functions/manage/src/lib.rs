@@ -9,6 +9,7 @@ mod events;
 mod fields;
 mod problem;
 mod receipts;
+mod reverify;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -24,7 +25,9 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
 use payload::Clock;
-use store::{Deliveries, Events, Keys, RawReceipts, Receipts, SourceRegistry, Webhooks};
+use store::{
+    Deliveries, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, Webhooks,
+};
 
 use problem::ApiError;
 pub use settings::{InvalidSettings, PUBLIC_URL_VARIABLE, PublicUrl, Settings};
@@ -35,10 +38,20 @@ pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// The most sources of one organization.
 pub const MAX_SOURCES: usize = 1_000;
 
-/// All that the API does with the tables.
-pub trait Store: SourceRegistry + Webhooks + Keys + Events + Deliveries + Receipts + RawReceipts + 'static {}
+/// Registers what people describe. Secrets of sources are read only to keep them while another takes their place; none is ever shown.
+pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + Keys {}
 
-impl<T: SourceRegistry + Webhooks + Keys + Events + Deliveries + Receipts + RawReceipts + 'static> Store for T {}
+impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + Keys> Registrations for T {}
+
+/// Follows what happened, and asks for another verification.
+pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification {}
+
+impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification> History for T {}
+
+/// All that the API does with the tables.
+pub trait Store: Registrations + History + 'static {}
+
+impl<T: Registrations + History + 'static> Store for T {}
 
 /// What every handler has at hand.
 #[derive(Debug)]
@@ -52,18 +65,23 @@ pub(crate) struct App<S, C> {
 ///
 /// | route | what |
 /// |---|---|
-/// | `POST`, `GET /v1/sources`; `GET`, `DELETE /v1/sources/{id}` | providers' connections to us |
+/// | `POST`, `GET /v1/sources`; `GET`, `PATCH`, `DELETE /v1/sources/{id}` | providers' connections to us |
+/// | `POST /v1/sources/{id}/reverify` | verify again what a source rejected since a time |
 /// | `POST`, `GET /v1/webhooks`; `GET`, `DELETE /v1/webhooks/{id}` | where to deliver |
 /// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
 /// | `GET /v1/receipts/{id}` | what became of a request that was received |
+/// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
 pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Router {
     let app = Arc::new(App { store, clock, settings });
     Router::new()
         .route("/v1/sources", post(sources::create::<S, C>).get(sources::list::<S, C>))
         .route(
             "/v1/sources/{id}",
-            get(sources::read::<S, C>).delete(sources::delete::<S, C>),
+            get(sources::read::<S, C>)
+                .patch(sources::update::<S, C>)
+                .delete(sources::delete::<S, C>),
         )
+        .route("/v1/sources/{id}/reverify", post(reverify::source::<S, C>))
         .route(
             "/v1/webhooks",
             post(webhooks::create::<S, C>).get(webhooks::list::<S, C>),
@@ -75,6 +93,7 @@ pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Rou
         .route("/v1/events", post(events::publish::<S, C>))
         .route("/v1/events/{id}", get(events::read::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
+        .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))

@@ -52,6 +52,9 @@ pub(crate) enum ApiError {
         /// How many there may be.
         limit: usize,
     },
+    /// Only what was rejected is verified again.
+    #[error("the receipt is not rejected: {0}")]
+    NotRejected(&'static str),
     /// Nobody said under which URL senders reach us.
     #[error("neither a public URL is set nor did the request come through API Gateway")]
     NoPublicUrl,
@@ -72,6 +75,14 @@ impl ApiError {
         }
     }
 
+    /// The same problem, said of another field.
+    pub(crate) fn at(self, pointer: String) -> Self {
+        match self {
+            Self::Invalid { problem, .. } => Self::Invalid { pointer, problem },
+            other => other,
+        }
+    }
+
     fn error_type(&self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
@@ -82,6 +93,7 @@ impl ApiError {
             Self::Malformed(_) => "malformed_json",
             Self::Invalid { .. } => "invalid_field",
             Self::LimitReached { .. } => "limit_reached",
+            Self::NotRejected(_) => "not_rejected",
             Self::NoPublicUrl => "no_public_url",
             Self::BrokenEvent(_) => "broken_event",
             Self::Store(error) => error.error_type(),
@@ -113,6 +125,7 @@ impl ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
             Self::LimitReached { .. } => ("limit-reached", "A limit is reached", StatusCode::CONFLICT),
+            Self::NotRejected(_) => ("not-rejected", "The receipt is not rejected", StatusCode::CONFLICT),
             Self::Store(StoreError::Conflict) => ("conflict", "Conflict", StatusCode::CONFLICT),
             Self::Store(error) if error.is_transient() => {
                 ("unavailable", "Service unavailable", StatusCode::SERVICE_UNAVAILABLE)
@@ -134,6 +147,7 @@ impl ApiError {
             Self::Malformed(problem) | Self::Invalid { problem, .. } => {
                 return problem.chars().take(MAX_DETAIL_CHARS).collect();
             }
+            Self::NotRejected(why) => why,
             Self::LimitReached { what, limit } => return format!("An organization has at most {limit} {what}."),
             Self::Store(StoreError::TooLarge { limit }) => {
                 return format!("The content is longer than {limit} bytes after compression.");

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use payload::receipt::ReceiptStatus;
 use payload::scheme::Proof;
-use payload::{Clock, EventId, Receipt, ReceiptId, SourceId, preset};
+use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, preset};
 use serde::Serialize;
 use store::StoreError;
 
@@ -18,18 +18,18 @@ use crate::{App, Store};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct View {
+pub(crate) struct View {
     id: ReceiptId,
     source: SourceId,
     received_at: Timestamp,
     #[serde(flatten)]
-    status: Status,
+    pub(crate) status: Status,
 }
 
 /// What is known of a receipt.
 #[derive(Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-enum Status {
+pub(crate) enum Status {
     /// Stored; nothing more is known yet.
     Received,
     /// It became events.
@@ -37,37 +37,43 @@ enum Status {
     /// The same event was there already.
     Duplicate { event: EventId },
     /// Not verified, or not readable.
-    Rejected { reason: String, detail: String },
+    Rejected {
+        reason: String,
+        detail: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
 }
 
 /// Tells where a receipt went.
-///
-/// Only what made no event has an item of its own, to save a write for each that did. The events of an accepted receipt are found by
-/// their ids, which follow from the receipt, and they name it.
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Caller,
     Id(id): Id<ReceiptId>,
 ) -> Result<Response, ApiError> {
-    let receipt = app
-        .store
-        .receipt(&id)
-        .await?
-        .filter(|receipt| receipt.organization == *caller.organization());
-    let outcome = app
-        .store
-        .outcome(&id)
-        .await?
-        .filter(|outcome| outcome.organization == *caller.organization());
+    let view = find(&app.store, caller.organization(), id).await?;
+    Ok(axum::Json(view).into_response())
+}
+
+/// A receipt of this organization, and where it went.
+///
+/// Only what made no event has an item of its own, to save a write for each that did. The events of an accepted receipt are found by
+/// their ids, which follow from the receipt, and they name it.
+pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id: ReceiptId) -> Result<View, ApiError> {
+    let receipt = store.receipt(&id).await?;
+    let receipt = receipt.filter(|receipt| receipt.organization == *organization);
+    let outcome = store.outcome(&id).await?;
+    let outcome = outcome.filter(|outcome| outcome.organization == *organization);
     // Events first: a receipt that was rejected once may have been verified again since.
     let events = match &receipt {
-        Some(receipt) => events_of(&app.store, receipt).await?,
+        Some(receipt) => events_of(store, receipt).await?,
         None => Vec::new(),
     };
     let status = match outcome.as_ref().map(|outcome| outcome.status.clone()) {
         _ if !events.is_empty() => Status::Accepted { events },
         Some(ReceiptStatus::Duplicate { event }) => Status::Duplicate { event },
-        Some(ReceiptStatus::Rejected { reason, detail }) => Status::Rejected { reason, detail },
+        Some(ReceiptStatus::Rejected { reason, detail, hint }) => Status::Rejected { reason, detail, hint },
+        Some(ReceiptStatus::Accepted { event }) => Status::Accepted { events: vec![event] },
         None => Status::Received,
     };
     let (source, received_at) = match (receipt, outcome) {
@@ -75,13 +81,12 @@ pub(crate) async fn read<S: Store, C: Clock>(
         (None, Some(outcome)) => (outcome.source, outcome.received_at),
         (None, None) => return Err(ApiError::NotFound),
     };
-    Ok(axum::Json(View {
+    Ok(View {
         id,
         source,
         received_at,
         status,
     })
-    .into_response())
 }
 
 /// The events that were made of this receipt: those that it would make, as far as they are there and name it. What another receipt made
@@ -90,19 +95,13 @@ async fn events_of<S: Store>(store: &S, receipt: &Receipt) -> Result<Vec<EventId
     let Some(source) = store.source(&receipt.source).await? else {
         return Ok(Vec::new());
     };
-    let Some(preset) = preset::find(&source.preset) else {
+    let Some(effective) = source.effective() else {
         return Ok(Vec::new());
     };
     // Only the ids are read of what comes out here: nothing is taken for verified.
-    let unproven = Proof {
-        scheme: String::new(),
-        body: false,
-        id: false,
-        time: false,
-        query: false,
-    };
+    let unproven = Proof::of_nothing("");
     let mut found = Vec::new();
-    for candidate in preset::map(preset, &source, receipt, unproven).unwrap_or_default() {
+    for candidate in preset::map(&effective, receipt, unproven).unwrap_or_default() {
         if let Some(event) = store.event(&candidate.id).await?
             && event.receipt.as_ref() == Some(&receipt.id)
         {

@@ -2,14 +2,17 @@
 
 use lambda_http::Body;
 use lambda_http::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::http::{Response, StatusCode};
 use payload::ReceiptId;
 use payload::receipt::MAX_BODY_BYTES;
+use payload::source::Door;
 use serde_json::json;
 use store::StoreError;
 
+use crate::asked::Asked;
 use crate::{MAX_HEAD_BYTES, Refusal};
 
 /// After how many seconds a sender may try again when we could not store its request.
@@ -31,9 +34,68 @@ pub(crate) fn stored(id: &ReceiptId, success_status: u16) -> Response<Body> {
     )
 }
 
+/// What somebody hears who opens a receiving URL.
+const PROBED: &str = "Webhooks are received here. Nothing was stored.\n";
+
+/// The answer to a question.
+pub(crate) fn asked(asked: &Asked, door: &Door) -> Response<Body> {
+    match asked {
+        Asked::Echo(word) => text(Body::Text(word.clone())),
+        Asked::AllowOrigin { origin, rate } => {
+            let mut response = allowing(response(StatusCode::OK, None, Body::Empty), &door.methods);
+            for (name, value) in [("webhook-allowed-origin", origin), ("webhook-allowed-rate", rate)] {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    response.headers_mut().insert(HeaderName::from_static(name), value);
+                }
+            }
+            response
+        }
+        Asked::Look => text(Body::Text(PROBED.into())),
+        Asked::LookAtHead => text(Body::Empty),
+        Asked::Options => allowing(response(StatusCode::NO_CONTENT, None, Body::Empty), &door.methods),
+    }
+}
+
+/// Plain text, which no browser may take for anything else: what is sent back came from outside.
+fn text(body: Body) -> Response<Body> {
+    let mut response = response(StatusCode::OK, Some("text/plain; charset=utf-8"), body);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+    response
+}
+
+/// With the methods that the provider uses.
+fn allowing(mut response: Response<Body>, methods: &[String]) -> Response<Body> {
+    if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}
+
 /// The one mapping from what went wrong to HTTP.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
-    let (status, kind, title, detail) = match refusal {
+    let (status, kind, title, detail) = describe(refusal);
+    let problem = json!({ "type": format!("urn:hookline:problem:{kind}"), "title": title, "status": status.as_u16(), "detail": detail });
+    let mut response = response(
+        status,
+        Some("application/problem+json"),
+        Body::Text(problem.to_string()),
+    );
+    if let Refusal::Method { allowed } = refusal {
+        response = allowing(response, allowed);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    }
+    response
+}
+
+/// The status of a refusal, and its problem's type, title and detail.
+fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str, String) {
+    match refusal {
         Refusal::UnknownToken => (
             StatusCode::NOT_FOUND,
             "not-found",
@@ -51,6 +113,18 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
             "missing-header",
             "A header is missing",
             format!("The header {name} is missing or empty. Nothing was stored."),
+        ),
+        Refusal::MissingParameter { name } => (
+            StatusCode::BAD_REQUEST,
+            "missing-parameter",
+            "A query parameter is missing",
+            format!("The query parameter {name} is missing or empty. Nothing was stored."),
+        ),
+        Refusal::Handshake => (
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Forbidden",
+            "This question is not answered.".to_owned(),
         ),
         Refusal::HeadTooLarge => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -78,24 +152,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
             "Service unavailable",
             "The request could not be stored. Send it again.".to_owned(),
         ),
-    };
-    let problem = json!({ "type": format!("urn:hookline:problem:{kind}"), "title": title, "status": status.as_u16(), "detail": detail });
-    let mut response = response(
-        status,
-        Some("application/problem+json"),
-        Body::Text(problem.to_string()),
-    );
-    if let Refusal::Method { allowed } = refusal
-        && let Ok(methods) = HeaderValue::from_str(&allowed.join(", "))
-    {
-        response.headers_mut().insert(ALLOW, methods);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-    }
-    response
 }
 
 fn response(status: StatusCode, content_type: Option<&'static str>, body: Body) -> Response<Body> {

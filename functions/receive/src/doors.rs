@@ -56,8 +56,11 @@ mod tests {
             organization: OrganizationId::generate(at),
             enabled: true,
             methods: vec!["POST".into()],
-            required_headers: Vec::new(),
-            credential_headers: Vec::new(),
+            required: Vec::new(),
+            credentials: Vec::new(),
+            scheme: "none".into(),
+            handshake: None,
+            verify_token_hash: None,
             salt: String::new(),
             success_status: 202,
         })

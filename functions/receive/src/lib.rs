@@ -1,7 +1,9 @@
 //! `ANY /in/{token}`: stores a provider's request, raw, before it answers. It verifies nothing and reads no secret; `verify` does, woken
-//! by the write.
+//! by the write. A provider's question whether its webhooks are wanted, and a monitor's whether we are there, are answered and not stored.
 
 mod answer;
+mod asked;
+mod capture;
 mod doors;
 #[cfg(test)]
 mod tests;
@@ -11,13 +13,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use lambda_http::http::{HeaderMap, Response, request};
+use lambda_http::http::{Response, request};
 use lambda_http::{Body, Request, RequestExt};
-use payload::receipt::{Header, HeaderValue, MAX_BODY_BYTES, salted_hash};
+use payload::receipt::MAX_BODY_BYTES;
 use payload::source::{Door, IngestToken};
 use payload::{Clock, Receipt, ReceiptId};
 use store::{Doors, Inbox, StoreError};
 
+use asked::Asked;
 use doors::DoorCache;
 
 /// The most bytes of headers and query string together. API Gateway takes 10,240 with the request line; this leaves room for what it and
@@ -30,6 +33,19 @@ pub struct Receive<S, C> {
     store: S,
     clock: C,
     doors: DoorCache,
+}
+
+/// What became of a request that was not refused.
+enum Taken {
+    /// It is stored.
+    Stored {
+        /// The receipt.
+        id: ReceiptId,
+        /// The length of its body.
+        bytes: usize,
+    },
+    /// It asks something.
+    Asked(Asked),
 }
 
 /// Why a request was not stored.
@@ -50,6 +66,15 @@ pub(crate) enum Refusal {
         /// The header's name, in lower case.
         name: String,
     },
+    /// Without this query parameter the request can never be verified.
+    #[error("the query parameter {name} is missing or empty")]
+    MissingParameter {
+        /// The parameter's name.
+        name: String,
+    },
+    /// A provider's question that is not to be answered as it wishes.
+    #[error("the handshake's token is wrong, or its challenge is none that is sent back")]
+    Handshake,
     /// Longer than [`MAX_HEAD_BYTES`].
     #[error("headers and query string are longer than {MAX_HEAD_BYTES} bytes")]
     HeadTooLarge,
@@ -67,6 +92,8 @@ impl Refusal {
             Self::UnknownToken => "unknown_token",
             Self::Method { .. } => "method_not_allowed",
             Self::MissingHeader { .. } => "missing_header",
+            Self::MissingParameter { .. } => "missing_parameter",
+            Self::Handshake => "handshake_refused",
             Self::HeadTooLarge => "header_fields_too_large",
             Self::BodyTooLarge => "body_too_large",
             Self::Store(error) => error.error_type(),
@@ -93,7 +120,10 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
     /// | status | when |
     /// |---|---|
     /// | the source's success status (202, 200 or 204) | stored; the body is `{"id":"rcp_…"}`, with 204 there is none |
-    /// | 400 | a header that the source's scheme needs is missing or empty |
+    /// | 200 | a provider's question, answered; or a HEAD, or a GET with neither query nor body: nothing is stored |
+    /// | 204 | another OPTIONS; `Allow` names the methods that the provider uses |
+    /// | 400 | a header or a query parameter that the source's scheme needs is missing or empty |
+    /// | 403 | a provider's question with a wrong token, or one that wants to hear what we do not send back |
     /// | 404 | unknown or malformed token, or a disabled source |
     /// | 405 | a method that the provider does not use; `Allow` names those it uses |
     /// | 413 | the body is longer than [`MAX_BODY_BYTES`], or than 350 KB after compression |
@@ -109,8 +139,9 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
             Ok(found) => found,
             Err(refusal) => return Ok(refuse(&refusal, None)),
         };
-        Ok(match self.store(request, received_at, &token, &door).await {
-            Ok((id, bytes)) => {
+        let (head, body) = request.into_parts();
+        Ok(match self.take(&head, body, received_at, &token, &door).await {
+            Ok(Taken::Stored { id, bytes }) => {
                 tracing::info!(
                     outcome = "stored",
                     receipt = %id,
@@ -121,6 +152,17 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
                     "stored"
                 );
                 answer::stored(&id, door.success_status)
+            }
+            Ok(Taken::Asked(asked)) => {
+                let response = answer::asked(&asked, &door);
+                tracing::info!(
+                    outcome = asked.outcome(),
+                    source = %door.source,
+                    organization = %door.organization,
+                    status = response.status().as_u16(),
+                    "answered"
+                );
+                response
             }
             Err(refusal) => refuse(&refusal, Some(&door)),
         })
@@ -144,82 +186,42 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
         Ok((token, door))
     }
 
-    /// Stores the request and tells its receipt's id and the length of its body.
-    async fn store(
+    /// Finds what is asked, or stores the request.
+    async fn take(
         &self,
-        request: Request,
+        head: &request::Parts,
+        body: Body,
         received_at: Timestamp,
         token: &IngestToken,
         door: &Door,
-    ) -> Result<(ReceiptId, usize), Refusal> {
-        let (head, body) = request.into_parts();
-        check_head(&head, door)?;
+    ) -> Result<Taken, Refusal> {
+        capture::check_size(head)?;
         let body = bytes_of(body);
+        if let Some(asked) = Asked::read(head, &body, door)? {
+            return Ok(Taken::Asked(asked));
+        }
+        capture::check_head(head, door)?;
         if body.len() > MAX_BODY_BYTES {
             return Err(Refusal::BodyTooLarge);
         }
+        let (query, headers) = capture::capture(head, token, door);
         let receipt = Receipt {
             id: ReceiptId::generate(received_at),
             organization: door.organization.clone(),
             source: door.source.clone(),
             method: head.method.as_str().to_owned(),
-            query: head.uri.query().unwrap_or_default().to_owned(),
-            headers: capture(&head.headers, token, door),
+            query,
+            headers,
             body,
             received_at,
+            scheme: Some(door.scheme.clone()),
         };
         self.store.put_receipt(&receipt).await?;
-        Ok((receipt.id, receipt.body.len()))
-    }
-}
-
-fn check_head(head: &request::Parts, door: &Door) -> Result<(), Refusal> {
-    if !door.methods.iter().any(|method| method == head.method.as_str()) {
-        return Err(Refusal::Method {
-            allowed: door.methods.clone(),
-        });
-    }
-    let headers: usize = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    if headers + head.uri.query().map_or(0, str::len) > MAX_HEAD_BYTES {
-        return Err(Refusal::HeadTooLarge);
-    }
-    for name in &door.required_headers {
-        if head
-            .headers
-            .get_all(name)
-            .iter()
-            .all(|value| value.as_bytes().trim_ascii().is_empty())
-        {
-            return Err(Refusal::MissingHeader {
-                name: name.to_ascii_lowercase(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The headers as they are kept. A proxy may have written the path into one of them (`x-original-uri`): the ingest token in it is a
-/// credential like any other.
-fn capture(headers: &HeaderMap, token: &IngestToken, door: &Door) -> Vec<Header> {
-    let token = token.expose().as_bytes();
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let value = value.as_bytes();
-            if value.windows(token.len()).any(|window| window == token) {
-                let hash = HeaderValue::Hashed(salted_hash(&door.salt, value));
-                return Header {
-                    name: name.as_str().to_owned(),
-                    value: hash,
-                };
-            }
-            Header::capture(name.as_str(), value, &door.salt, &door.credential_headers)
+        Ok(Taken::Stored {
+            id: receipt.id,
+            bytes: receipt.body.len(),
         })
-        .collect()
+    }
 }
 
 /// The ingest token: the route's parameter, or the last segment of the path where no API Gateway has taken it apart.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use lambda_http::{Body, http};
+use payload::receipt::salted_hash;
 use payload::source::{Door, IngestToken};
 use payload::{Clock, OrganizationId, Receipt, SourceId};
 use receive::Receive;
@@ -72,8 +73,11 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
         organization: OrganizationId::generate(Timestamp::UNIX_EPOCH),
         enabled: true,
         methods: vec!["POST".into()],
-        required_headers: vec!["webhook-signature".into()],
-        credential_headers: Vec::new(),
+        required: vec!["webhook-signature".into()],
+        credentials: Vec::new(),
+        scheme: "standard-webhooks".into(),
+        handshake: Some(serde_json::from_value(json!({"kind": "hub-challenge"})).unwrap()),
+        verify_token_hash: Some(salted_hash("salt", b"verify-me")),
         salt: "salt".into(),
         success_status: 202,
     };
@@ -103,6 +107,22 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
         .await
         .unwrap();
     failing.handle(signed(&token)).await.unwrap();
+    for (method, query) in [
+        ("HEAD", ""),
+        (
+            "GET",
+            "?hub.mode=subscribe&hub.challenge=word&hub.verify_token=verify-me",
+        ),
+        (
+            "GET",
+            "?hub.mode=subscribe&hub.challenge=word&hub.verify_token=verify-you",
+        ),
+    ] {
+        let asking = http::Request::builder()
+            .method(method)
+            .uri(format!("/in/{}{query}", token.expose()));
+        working.handle(asking.body(Body::Empty).unwrap()).await.unwrap();
+    }
 
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let logged: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -123,16 +143,24 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
                 "message": "failed", "outcome": "failed", "error_type": "store_unavailable", "source": source,
                 "organization": organization, "status": 503, "error": "the store is not available now: throttled"
             }),
+            json!({"message": "answered", "outcome": "probe", "source": source, "organization": organization, "status": 200}),
+            json!({"message": "answered", "outcome": "handshake", "source": source, "organization": organization, "status": 200}),
+            json!({
+                "message": "refused", "outcome": "refused", "error_type": "handshake_refused", "source": source,
+                "organization": organization, "status": 403
+            }),
         ]
     );
     let levels: Vec<&Value> = logged.iter().map(|line| &line["level"]).collect();
-    assert_eq!(levels, ["INFO", "INFO", "INFO", "ERROR"]);
+    assert_eq!(levels, ["INFO", "INFO", "INFO", "ERROR", "INFO", "INFO", "INFO"]);
     for secret in [
         &token.expose()[3..],
         &stranger.expose()[3..],
         "content",
         "signature\"",
         "query",
+        "word",
+        "verify-",
     ] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }

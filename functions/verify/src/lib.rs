@@ -2,6 +2,7 @@
 //! drops duplicates and stores the event.
 
 mod decide;
+mod health;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -13,11 +14,13 @@ use aws_lambda_events::dynamodb::Event as StreamEvent;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use futures::{FutureExt, StreamExt, stream};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
+use payload::source_health::Again;
 use payload::{Clock, Event, EventId, Receipt, SourceId};
 use store::stream::{SequenceNumber, checkpoint};
-use store::{Events, PutEvent, Receipts, Secrets, Sources, StoreError};
+use store::{Events, PutEvent, Receipts, Secrets, SourceHealthLog, Sources, StoreError};
 
-use decide::{Origin, Rejected};
+use decide::{HintBudget, Origin, Rejected};
+use health::{Known, Sign, Tally};
 use record::{Record, Subject, Trouble};
 
 /// How many sources are read, and how many receipts are handled, at the same time.
@@ -28,10 +31,19 @@ const CONCURRENCY: usize = 16;
 pub struct Verify<S, C> {
     store: S,
     clock: C,
+    /// What this process knows of the health of sources.
+    known: Known,
 }
 
 /// What each source of a batch is verified with, or why that could not be read.
 type Origins = HashMap<SourceId, Result<Origin, Trouble>>;
+
+/// What all records of a batch share.
+#[derive(Debug)]
+struct Batch {
+    origins: Origins,
+    hints: HintBudget,
+}
 
 /// A record that has to come again, and where it stands in the stream.
 #[derive(Debug)]
@@ -52,10 +64,32 @@ enum Outcome {
     Rejected(Rejected),
 }
 
-impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
+impl Outcome {
+    /// What is to be recorded of the receipt. What is accepted at once has its event and needs nothing else; what is accepted later takes
+    /// the place of its rejection.
+    fn status(&self, again: Option<&Again>) -> Option<ReceiptStatus> {
+        match self {
+            Self::Accepted(event) | Self::OwnRetry(event) => {
+                again.map(|_| ReceiptStatus::Accepted { event: event.clone() })
+            }
+            Self::Duplicate(event) => Some(ReceiptStatus::Duplicate { event: event.clone() }),
+            Self::Rejected(Rejected { reason, detail, hint }) => Some(ReceiptStatus::Rejected {
+                reason: (*reason).into(),
+                detail: detail.clone(),
+                hint: hint.clone(),
+            }),
+        }
+    }
+}
+
+impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verify<S, C> {
     /// A function that works on `store` at the time of `clock`.
     pub fn new(store: S, clock: C) -> Self {
-        Self { store, clock }
+        Self {
+            store,
+            clock,
+            known: Known::default(),
+        }
     }
 
     /// Handles a batch of the inbox's stream.
@@ -65,16 +99,28 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
     /// the lowest sequence number is reported, as the answer is a
     /// [checkpoint](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): everything from there on
     /// comes again, and every step stands that.
+    ///
+    /// Then it is noted once for each source how it does. That is a courtesy: when it fails, it is logged, and the batch is done.
     pub async fn handle(&self, event: StreamEvent) -> DynamoDbEventResponse {
         let records: Vec<Record> = event.records.into_iter().filter_map(Record::read).collect();
-        let origins = self.origins(&records).await;
+        let batch = Batch {
+            origins: self.origins(&records).await,
+            hints: HintBudget::default(),
+        };
         let first = records.iter().filter_map(|record| record.sequence.clone()).min();
-        let failed: Vec<Failed> = stream::iter(records)
-            .map(|record| self.settle(record, &origins))
+        let settled: Vec<Result<Option<Sign>, Failed>> = stream::iter(records)
+            .map(|record| self.settle(record, &batch))
             .buffer_unordered(CONCURRENCY)
-            .filter_map(|settled| std::future::ready(settled.err()))
             .collect()
             .await;
+        let (mut failed, mut tally) = (Vec::new(), Tally::default());
+        for settled in settled {
+            match settled {
+                Ok(sign) => tally.extend(sign),
+                Err(record) => failed.push(record),
+            }
+        }
+        self.note_health(tally, &batch.origins).await;
         respond(failed, first)
     }
 
@@ -101,27 +147,32 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
         Ok(Origin::new(source, secrets))
     }
 
-    /// Handles one record to its end, unless it has to come again.
-    async fn settle(&self, record: Record, origins: &Origins) -> Result<(), Failed> {
+    /// Handles one record to its end, unless it has to come again, and tells what it says of its source.
+    async fn settle(&self, record: Record, batch: &Batch) -> Result<Option<Sign>, Failed> {
         let Record {
             sequence,
+            again,
             subject,
             receipt,
         } = record;
         let worked = match receipt {
-            Ok(receipt) => AssertUnwindSafe(self.work(&receipt, origins))
+            Ok(receipt) => AssertUnwindSafe(self.work(&receipt, again.as_ref(), batch))
                 .catch_unwind()
                 .await
                 .unwrap_or(Err(Trouble::Panic)),
             Err(trouble) => Err(trouble),
         };
-        let Err(trouble) = worked else { return Ok(()) };
+        let trouble = match worked {
+            Ok(sign) => return Ok(sign),
+            Err(trouble) => trouble,
+        };
         let settled = if trouble.is_transient() {
             Err(trouble)
         } else {
             self.set_aside(subject.as_ref(), &trouble).await
         };
-        let Err(trouble) = settled else { return Ok(()) };
+        // Poison says nothing of its source: it is ours.
+        let Err(trouble) = settled else { return Ok(None) };
         tracing::error!(
             outcome = "retry",
             error_type = trouble.error_type(),
@@ -134,8 +185,8 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
         Err(Failed { at: sequence })
     }
 
-    async fn work(&self, receipt: &Receipt, origins: &Origins) -> Result<(), Trouble> {
-        let origin = match origins.get(&receipt.source) {
+    async fn work(&self, receipt: &Receipt, again: Option<&Again>, batch: &Batch) -> Result<Option<Sign>, Trouble> {
+        let origin = match batch.origins.get(&receipt.source) {
             Some(Ok(origin)) => origin,
             Some(Err(trouble)) => return Err(trouble.clone()),
             None => {
@@ -144,19 +195,12 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
                 )));
             }
         };
-        let outcome = match origin.decide(receipt, self.clock.now()) {
+        let now = self.clock.now();
+        let outcome = match origin.decide(receipt, again, now, &batch.hints) {
             Ok(events) => self.put_events(&events).await?,
             Err(rejected) => Outcome::Rejected(rejected),
         };
-        let status = match &outcome {
-            Outcome::Accepted(_) | Outcome::OwnRetry(_) => None,
-            Outcome::Duplicate(event) => Some(ReceiptStatus::Duplicate { event: event.clone() }),
-            Outcome::Rejected(Rejected { reason, detail }) => Some(ReceiptStatus::Rejected {
-                reason: (*reason).into(),
-                detail: detail.clone(),
-            }),
-        };
-        if let Some(status) = status {
+        if let Some(status) = outcome.status(again) {
             let (id, organization, source) = (receipt.id.clone(), receipt.organization.clone(), receipt.source.clone());
             let outcome = ReceiptOutcome {
                 id,
@@ -167,8 +211,9 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
             };
             self.store.put_outcome(&outcome).await?;
         }
-        log(receipt, &outcome);
-        Ok(())
+        log(receipt, again, &outcome);
+        let exists = origin.source_of(receipt).is_some();
+        Ok(exists.then(|| Sign::of(receipt, again, &outcome, now)).flatten())
     }
 
     /// Stores the events of a receipt. Only what was there before from somewhere else makes it a duplicate.
@@ -186,13 +231,7 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
             .map(Outcome::Accepted)
             .or(own_retry.map(Outcome::OwnRetry))
             .or(duplicate.map(Outcome::Duplicate));
-        Ok(outcome.unwrap_or_else(|| {
-            let detail = "the receipt holds no event".into();
-            Outcome::Rejected(Rejected {
-                reason: "no_event",
-                detail,
-            })
-        }))
+        Ok(outcome.unwrap_or_else(|| Outcome::Rejected(Rejected::new("no_event", "the receipt holds no event"))))
     }
 
     /// Takes poison out of the way: it is recorded with its reason where it can be told whose it is, and logged in any case. The raw
@@ -213,6 +252,7 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
                 status: ReceiptStatus::Rejected {
                     reason: "set_aside".into(),
                     detail,
+                    hint: None,
                 },
                 received_at: id.created_at(),
             };
@@ -238,25 +278,26 @@ impl<S: Sources + Secrets + Events + Receipts, C: Clock> Verify<S, C> {
 }
 
 /// One line for what became of a receipt.
-fn log(receipt: &Receipt, outcome: &Outcome) {
+fn log(receipt: &Receipt, again: Option<&Again>, outcome: &Outcome) {
     let Receipt {
         id,
         source,
         organization,
         ..
     } = receipt;
+    let again = again.is_some();
     match outcome {
         Outcome::Accepted(event) => {
-            tracing::info!(outcome = "accepted", receipt = %id, %source, %organization, %event, "accepted")
+            tracing::info!(outcome = "accepted", receipt = %id, %source, %organization, %event, again, "accepted")
         }
         Outcome::OwnRetry(event) => {
-            tracing::info!(outcome = "own_retry", receipt = %id, %source, %organization, %event, "own retry")
+            tracing::info!(outcome = "own_retry", receipt = %id, %source, %organization, %event, again, "own retry")
         }
         Outcome::Duplicate(event) => {
-            tracing::info!(outcome = "duplicate", receipt = %id, %source, %organization, %event, "duplicate")
+            tracing::info!(outcome = "duplicate", receipt = %id, %source, %organization, %event, again, "duplicate")
         }
-        Outcome::Rejected(Rejected { reason, detail }) => {
-            tracing::warn!(outcome = "rejected", receipt = %id, %source, %organization, reason, detail, "rejected");
+        Outcome::Rejected(Rejected { reason, detail, hint }) => {
+            tracing::warn!(outcome = "rejected", receipt = %id, %source, %organization, reason, detail, hint, again, "rejected");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use aws_lambda_events::dynamodb::EventRecord;
+use payload::source_health::Again;
 use payload::{OrganizationId, Receipt, ReceiptId, SourceId};
 use serde_dynamo::{AttributeValue, Item};
 use store::stream::SequenceNumber;
@@ -17,6 +18,8 @@ const AGAIN: &str = "again";
 pub(crate) struct Record {
     /// Where it stands in the stream.
     pub(crate) sequence: Option<SequenceNumber>,
+    /// How it was asked for, when it is another verification of a receipt that was stored before.
+    pub(crate) again: Option<Again>,
     /// Whom it concerns, as far as that can be told even of an image that cannot be read.
     pub(crate) subject: Option<Subject>,
     /// The receipt, or why there is none.
@@ -75,20 +78,22 @@ impl Record {
     /// (The event source mapping filters them out already; this keeps a wider filter from doing harm.)
     pub(crate) fn read(record: EventRecord) -> Option<Self> {
         let image = record.change.new_image;
-        let asked = match record.event_name.as_str() {
-            "INSERT" => true,
-            "MODIFY" => image.inner().contains_key(AGAIN),
-            _ => false,
+        let again = match record.event_name.as_str() {
+            "INSERT" => None,
+            // What is no text is of another form than ours, which counts as bulk.
+            "MODIFY" => match image.inner().get(AGAIN)? {
+                AttributeValue::S(text) => Some(Again::parse(text)),
+                _ => Some(Again::parse("")),
+            },
+            _ => return None,
         };
-        if !asked {
-            return None;
-        }
         let sequence = record.change.sequence_number.and_then(SequenceNumber::new);
         let subject = Subject::of(&image);
         let receipt = catch_unwind(AssertUnwindSafe(|| item::read_receipt(image)))
             .map_or(Err(Trouble::Panic), |read| read.map_err(Trouble::Store));
         Some(Self {
             sequence,
+            again,
             subject,
             receipt,
         })

@@ -23,7 +23,7 @@ use super::{CliError, Provider, SendArgs};
 use crate::http_client::{self, Answer};
 
 /// A webhook of Quartr as its documentation shows them.
-const QUARTR_SAMPLE: &str = include_str!("../../../shared/payload/tests/samples/quartr-live.audio.updated.json");
+const QUARTR_SAMPLE: &str = include_str!("../../samples/quartr-live.audio.updated.json");
 
 /// How long each step is waited for.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -112,6 +112,33 @@ async fn a_request_arrives_as_api_gateway_hands_it_over() {
 }
 
 #[tokio::test]
+async fn questions_without_a_body_arrive_with_their_method_and_query() {
+    let seen = Seen::default();
+    let (address, _stop, _task) = front(seeing(&seen), LONG).await;
+    for (method, query) in [
+        ("HEAD", None),
+        (
+            "GET",
+            Some("hub.mode=subscribe&hub.challenge=1&sender[id]=2&sender%5Bid%5D=+"),
+        ),
+        ("OPTIONS", None),
+    ] {
+        let target = query.map_or_else(|| "/in/a".to_owned(), |query| format!("/in/a?{query}"));
+        let headers = "Host: hub.example\r\nWebHook-Request-Origin: events.example\r\nConnection: close\r\n\r\n";
+        let answer = raw(address, format!("{method} {target} HTTP/1.1\r\n{headers}").as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 202") && answer.contains("x-a: b"),
+            "{answer}"
+        );
+        assert_eq!(answer.ends_with("\r\n\r\n"), method == "HEAD", "{answer}");
+        let request = seen.lock().unwrap().remove(0);
+        assert_eq!((request.method().as_str(), request.uri().query()), (method, query));
+        assert_eq!(request.headers()["webhook-request-origin"], "events.example");
+        assert!(matches!(request.body(), LambdaBody::Empty));
+    }
+}
+
+#[tokio::test]
 async fn bytes_arrive_as_they_were_sent() {
     let seen = Seen::default();
     let (address, _stop, _task) = front(seeing(&seen), LONG).await;

@@ -1,7 +1,9 @@
 //! The common payload: what every webhook receives, whatever the provider sent.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,10 @@ pub enum Content {
     Span(usize, usize),
     /// Here, as JSON text, because the body holds it in another form.
     Inline(String),
+    /// The whole body is text: as a JSON string.
+    Text,
+    /// The whole body is bytes: as a JSON string in base64.
+    Base64,
 }
 
 /// The fields of the common payload but `data` and `previousAttributes`. What a provider does not have is left out.
@@ -81,6 +87,12 @@ pub struct EventMeta {
     /// The part of the provider's world it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// The languages it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locales: Option<Locales>,
+    /// Where people can see more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// What changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
@@ -139,6 +151,33 @@ pub struct Change {
     pub kind: String,
     /// Which one.
     pub code: String,
+    /// What it was before, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// What it is now, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+}
+
+/// The languages that an event concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locales {
+    /// Those that were changed themselves.
+    #[serde(default)]
+    pub updated: Vec<String>,
+    /// Those that took the change over from another.
+    #[serde(default)]
+    pub inherited: Vec<String>,
+}
+
+/// Where people can see more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// What it leads to: `self`, `html`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rel: Option<String>,
+    /// The address: absolute, unless the provider sends it relative and the source does not say to what.
+    pub href: String,
 }
 
 /// An event whose parts do not fit together, as no event is that was stored by us.
@@ -162,25 +201,22 @@ impl Event {
         // The object is open at its end: what follows is spliced in as it stands.
         json.pop();
         json.extend_from_slice(b",\"data\":");
-        json.extend_from_slice(self.content(&self.data)?);
+        json.extend_from_slice(&self.content(&self.data)?);
         if let Some(previous) = &self.previous_attributes {
             json.extend_from_slice(b",\"previousAttributes\":");
-            json.extend_from_slice(self.content(previous)?);
+            json.extend_from_slice(&self.content(previous)?);
         }
         json.push(b'}');
         Ok(json)
     }
 
-    fn content<'a>(&'a self, content: &'a Content) -> Result<&'a [u8], BrokenEvent> {
+    fn content<'a>(&'a self, content: &'a Content) -> Result<Cow<'a, [u8]>, BrokenEvent> {
+        let string = |text: &str| serde_json::to_vec(text).map(Cow::Owned).map_err(|_| BrokenEvent::Span);
         match content {
-            Content::Span(start, end) => self
-                .body
-                .get(Range {
-                    start: *start,
-                    end: *end,
-                })
-                .ok_or(BrokenEvent::Span),
-            Content::Inline(text) => Ok(text.as_bytes()),
+            Content::Span(start, end) => self.body.get(*start..*end).map(Cow::Borrowed).ok_or(BrokenEvent::Span),
+            Content::Inline(text) => Ok(Cow::Borrowed(text.as_bytes())),
+            Content::Text => string(std::str::from_utf8(&self.body).map_err(|_| BrokenEvent::Span)?),
+            Content::Base64 => string(&STANDARD.encode(&self.body)),
         }
     }
 }

@@ -17,14 +17,20 @@ pub struct Filter {
     pub types: Vec<TypePattern>,
 }
 
+/// What the types of the events begin with that Hookline publishes about itself.
+pub const OWN_TYPES: &str = "hookline.";
+
 /// The most patterns that one filter may hold.
 pub const MAX_TYPE_PATTERNS: usize = 100;
 
 impl Filter {
-    /// Whether the webhook wants this event.
+    /// Whether the webhook wants this event. What Hookline tells of itself (`hookline.…`) goes only to those who ask for it by name: who
+    /// takes everything means everything that providers send.
     #[must_use]
     pub fn matches(&self, event: &EventMeta) -> bool {
-        self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(&event.event_type))
+        let is_ours = event.event_type.starts_with(OWN_TYPES);
+        let mut patterns = self.types.iter().filter(|pattern| !is_ours || pattern.0.starts_with(OWN_TYPES));
+        (self.types.is_empty() && !is_ours) || patterns.any(|pattern| pattern.matches(&event.event_type))
     }
 }
 
@@ -137,6 +143,20 @@ mod tests {
         assert!(!matches("live.*", "alive.audio"));
         assert!(!matches("live", "live.audio"));
         assert!(matches("a**b", "ab"));
+    }
+
+    #[test]
+    fn what_hookline_tells_of_itself_goes_to_those_who_ask() {
+        let meta: EventMeta = serde_json::from_value(serde_json::json!({
+            "id": "evt_030191e28031305abd8a3ea760cab2ff6949dfa7", "type": "hookline.source.rejecting", "timestamp": "2025-03-25T13:31:00Z"
+        }))
+        .unwrap();
+        let wants = |types: &[&str]| {
+            let types = types.iter().map(|text| text.parse().unwrap()).collect();
+            Filter { types }.matches(&meta)
+        };
+        assert!(wants(&["hookline.*"]) && wants(&["order.*", "hookline.source.rejecting"]));
+        assert!(!wants(&[]) && !wants(&["*"]) && !wants(&["*.rejecting"]) && !wants(&["hookline.webhook.*"]));
     }
 
     #[test]

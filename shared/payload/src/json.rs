@@ -76,8 +76,13 @@ impl<'a> Document<'a> {
         Some(value)
     }
 
+    /// The text that was read.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// Where a value that came from this document stands in its bytes.
-    pub(crate) fn span_of(&self, value: &'a RawValue) -> Option<Range<usize>> {
+    pub(crate) fn span_of(&self, value: &RawValue) -> Option<Range<usize>> {
         let start = (value.get().as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
         let end = start.checked_add(value.get().len())?;
         (end <= self.text.len()).then_some(start..end)
@@ -93,6 +98,14 @@ pub(crate) fn members(value: &RawValue) -> HashMap<String, &RawValue> {
     }
 }
 
+/// The elements of an array; nothing for what is none.
+pub(crate) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
+    value
+        .get()
+        .starts_with('[')
+        .then(|| serde_json::from_str(value.get()).unwrap_or_default())
+}
+
 /// A string's content or a number's or boolean's own text; nothing for null, arrays and objects.
 pub(crate) fn scalar(value: &RawValue) -> Option<String> {
     match value.get().as_bytes().first()? {
@@ -103,8 +116,7 @@ pub(crate) fn scalar(value: &RawValue) -> Option<String> {
 }
 
 fn child<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
-    if value.get().starts_with('[') {
-        let elements: Vec<&'a RawValue> = serde_json::from_str(value.get()).ok()?;
+    if let Some(elements) = elements(value) {
         return elements.get(token.parse::<usize>().ok()?).copied();
     }
     members(value).remove(token)

@@ -8,14 +8,18 @@ pub mod clock;
 pub mod delivery;
 pub mod event;
 pub mod filter;
+pub mod handshake;
+pub mod hint;
 pub mod id;
 pub mod key;
 pub mod organization;
 pub mod outbound;
 pub mod preset;
+pub mod query;
 pub mod receipt;
 pub mod scheme;
 pub mod source;
+pub mod source_health;
 pub mod webhook;
 
 mod json;

@@ -1,5 +1,7 @@
 //! One HTTP request as it arrived, and what became of it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -33,6 +35,9 @@ pub struct Receipt {
     pub body: Bytes,
     /// The clock of the replay window: a backlog must not make good events too old.
     pub received_at: Timestamp,
+    /// The kind of the source's scheme when it came in, as [`crate::scheme::Scheme::kind`] names it: what is verified again in bulk is
+    /// not verified under a weaker one. Absent in receipts of before this was kept.
+    pub scheme: Option<String>,
 }
 
 /// One header of a receipt.
@@ -67,6 +72,11 @@ const CREDENTIAL_HEADERS: &[&str] = &[
     "x-amz-security-token",
 ];
 
+/// Whether a header of this name is kept only as a hash, whatever its source's scheme says.
+pub(crate) fn carries_credentials(name: &str) -> bool {
+    CREDENTIAL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name))
+}
+
 impl Header {
     /// A header as it is to be stored: hashed under `salt` when its name is one that carries credentials or stands in `also_secret`.
     #[must_use]
@@ -92,35 +102,71 @@ pub fn salted_hash(salt: &str, value: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// What stands under a name.
+enum Found<'a> {
+    Absent,
+    Text(Cow<'a, str>),
+    Hash,
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        match (&mut *self, value) {
+            (Self::Absent, HeaderValue::Text(text)) => *self = Self::Text(Cow::Borrowed(text)),
+            (Self::Text(all), HeaderValue::Text(text)) => {
+                let all = all.to_mut();
+                all.push(',');
+                all.push_str(text);
+            }
+            _ => *self = Self::Hash,
+        }
+    }
+}
+
 impl Receipt {
     /// The text of a header, names compared without case; `None` where it is absent or kept only as a hash. Where a header was sent
     /// twice, its values are joined by a comma as RFC 9110 section 5.3 says and API Gateway does, so that no first-or-last choice can be played on.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        let mut joined: Option<String> = None;
-        for header in self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)) {
-            let HeaderValue::Text(text) = &header.value else {
-                return None;
-            };
-            match &mut joined {
-                None => joined = Some(text.clone()),
-                Some(all) => {
-                    all.push(',');
-                    all.push_str(text);
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.header_of("", name)
+    }
+
+    /// The text of the header whose name is `prefix` and `rest` one after the other.
+    pub(crate) fn header_of(&self, prefix: &str, rest: &str) -> Option<Cow<'_, str>> {
+        let [text] = self.headers_of(prefix, [rest]);
+        text
+    }
+
+    /// The texts of the headers whose names are `prefix` and one of `rests` one after the other.
+    pub(crate) fn headers_of<const N: usize>(&self, prefix: &str, rests: [&str; N]) -> [Option<Cow<'_, str>>; N] {
+        // Nearly every name is in lower case on both sides: that a byte is the same is seen before its case is asked for.
+        let is_same = |a: &[u8], b: &str| a.iter().zip(b.as_bytes()).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b));
+        let mut found = [const { Found::Absent }; N];
+        for header in &self.headers {
+            let Some((start, end)) = header.name.as_bytes().split_at_checked(prefix.len()) else { continue };
+            if !is_same(start, prefix) {
+                continue;
+            }
+            for (rest, found) in rests.iter().zip(&mut found) {
+                if end.len() == rest.len() && is_same(end, rest) {
+                    found.add(&header.value);
                 }
             }
         }
-        joined
+        found.map(|found| match found {
+            Found::Text(text) => Some(text),
+            Found::Absent | Found::Hash => None,
+        })
     }
 
     /// The media type that the sender named, as it named it.
     #[must_use]
     pub fn content_type(&self) -> Option<String> {
-        self.header("content-type")
+        self.header("content-type").map(Cow::into_owned)
     }
 }
 
-/// What became of a receipt that made no event of its own.
+/// What became of a receipt that made no event of its own, or not at first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptOutcome {
     /// The receipt.
@@ -142,12 +188,19 @@ pub enum ReceiptStatus {
     Rejected {
         /// A stable word, such as `signature_mismatch`.
         reason: String,
-        /// What a person should look at, with no secret in it.
+        /// What happened, with no secret in it.
         detail: String,
+        /// What a person should look at, where something can be told from what was tried.
+        hint: Option<String>,
     },
     /// The same event was there already.
     Duplicate {
         /// The event it repeats.
+        event: EventId,
+    },
+    /// It was rejected at first, and verified again with success.
+    Accepted {
+        /// The event it made (and perhaps more).
         event: EventId,
     },
 }
@@ -159,6 +212,7 @@ impl ReceiptStatus {
         match self {
             Self::Rejected { .. } => "rejected",
             Self::Duplicate { .. } => "duplicate",
+            Self::Accepted { .. } => "accepted",
         }
     }
 }
@@ -206,6 +260,7 @@ mod tests {
             ],
             body: Bytes::new(),
             received_at: at,
+            scheme: None,
         };
         assert_eq!(receipt.header("a").as_deref(), Some("1,3"));
         assert_eq!(receipt.header("B").as_deref(), Some("2"));

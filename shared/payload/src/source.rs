@@ -7,8 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
 
+use crate::handshake::Handshake;
 use crate::id::{random, token_hash};
+use crate::preset::{self, Duplicates, Preset, check_duplicates};
+use crate::scheme::{Context, Scheme, SchemeError};
 use crate::{OrganizationId, SourceId};
 
 /// A registered source. No secret is part of it: those lie in their own table, the ingest token only as a hash.
@@ -20,8 +25,10 @@ pub struct Source {
     pub organization: OrganizationId,
     /// Its name for people.
     pub name: String,
-    /// The preset's name, as `quartr`.
-    pub preset: String,
+    /// Whose webhooks it receives.
+    pub provider: Provider,
+    /// What differs from what the provider's description says.
+    pub options: SourceOptions,
     /// Whether requests are taken.
     pub enabled: bool,
     /// What the credentials in stored headers are hashed with.
@@ -32,7 +39,132 @@ pub struct Source {
     pub token_hashes: Vec<String>,
 }
 
-/// What `receive` needs to know of a source, found by the hash of the ingest token.
+/// Whose webhooks a source receives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// A preset's name, as `quartr`.
+    Preset(String),
+    /// A description of the source's own, in the schema of a preset.
+    Custom(Box<Preset>),
+}
+
+/// What a source adds to its provider's description, or says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceOptions {
+    /// Another scheme than the preset's: the only one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// What decides about duplicates instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<Duplicates>,
+    /// The URL that the provider calls, as it was entered there: what `{url}` stands for in the signed bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// What the provider's relative links begin at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The token of a handshake, as a salted hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_token_hash: Option<String>,
+    /// The status of a success: 202 where it is absent, or 200 or 204 where a provider asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_status: Option<u16>,
+}
+
+/// A source with its provider's description: what really holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Effective<'a> {
+    /// The source.
+    pub source: &'a Source,
+    /// The provider's description.
+    pub preset: &'a Preset,
+    /// How its requests are verified.
+    pub scheme: &'a Scheme,
+    /// What decides about duplicates.
+    pub duplicates: Duplicates,
+}
+
+impl<'a> Effective<'a> {
+    /// What the source adds to the scheme.
+    #[must_use]
+    pub fn context(&self) -> Context<'a> {
+        Context {
+            public_url: self.source.options.public_url.as_deref(),
+            salt: &self.source.salt,
+        }
+    }
+
+    /// What `receive` needs to know.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        let options = &self.source.options;
+        Door {
+            source: self.source.id.clone(),
+            organization: self.source.organization.clone(),
+            enabled: self.source.enabled,
+            methods: self.preset.methods.clone(),
+            required: self.scheme.required(),
+            credentials: self.scheme.credentials(),
+            scheme: self.scheme.kind().to_owned(),
+            handshake: self.preset.handshake.clone(),
+            verify_token_hash: options.verify_token_hash.clone(),
+            salt: self.source.salt.clone(),
+            success_status: options.success_status.unwrap_or(202),
+        }
+    }
+
+    /// Whether all of it fits together.
+    ///
+    /// # Errors
+    /// The first field that cannot be right, as a JSON Pointer into the source as the API shows it, and why.
+    pub fn check(&self) -> Result<(), SchemeError> {
+        let options = &self.source.options;
+        if let Provider::Custom(preset) = &self.source.provider {
+            preset.check().map_err(|error| error.under("/custom"))?;
+        }
+        if let Some(scheme) = &options.scheme {
+            scheme.check().map_err(|error| error.under("/scheme"))?;
+        }
+        check_duplicates(self.duplicates, self.scheme, self.preset.event.id.as_ref())?;
+        if self.scheme.needs_public_url() && options.public_url.is_none() {
+            return Err(SchemeError::new("/publicUrl", "is required: the signed bytes hold it"));
+        }
+        let hub = matches!(self.preset.handshake, Some(Handshake::HubChallenge(_)));
+        if options.verify_token_hash.is_some() && !hub {
+            return Err(SchemeError::new("/verifyToken", "is for providers that ask with hub.verify_token"));
+        }
+        for (field, url) in [("/publicUrl", &options.public_url), ("/baseUrl", &options.base_url)] {
+            let is_web = |url: &String| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+            if url.as_ref().is_some_and(|url| url.len() > 1024 || !is_web(url)) {
+                return Err(SchemeError::new(field, "must be an http or https URL of at most 1024 bytes"));
+            }
+        }
+        if options.success_status.is_some_and(|status| !matches!(status, 200 | 202 | 204)) {
+            return Err(SchemeError::new("/successStatus", "must be 200, 202 or 204"));
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// The source with its provider's description; nothing where it names a preset that this version does not have.
+    #[must_use]
+    pub fn effective(&self) -> Option<Effective<'_>> {
+        let preset = match &self.provider {
+            Provider::Preset(name) => preset::find(name)?,
+            Provider::Custom(preset) => preset,
+        };
+        Some(Effective {
+            source: self,
+            preset,
+            scheme: self.options.scheme.as_ref().unwrap_or(&preset.scheme),
+            duplicates: self.options.duplicates.unwrap_or(preset.duplicates),
+        })
+    }
+}
+
+/// What `receive` needs to know of a source, found by the hash of the ingest token. No secret is part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
     /// The source.
@@ -43,10 +175,16 @@ pub struct Door {
     pub enabled: bool,
     /// The methods that the provider uses.
     pub methods: Vec<String>,
-    /// Headers without which a request cannot be verified; it is refused before anything is written.
-    pub required_headers: Vec<String>,
-    /// Headers whose values are credentials under this source's scheme.
-    pub credential_headers: Vec<String>,
+    /// What a request cannot be verified without, as [`Scheme::required`] names it; it is refused before anything is written.
+    pub required: Vec<String>,
+    /// What is a secret in a request, as [`Scheme::credentials`] names it: kept only as a hash.
+    pub credentials: Vec<String>,
+    /// The kind of the source's scheme, which each receipt keeps.
+    pub scheme: String,
+    /// How the provider makes sure that the receiving URL is wanted.
+    pub handshake: Option<Handshake>,
+    /// The token of that handshake, as a salted hash.
+    pub verify_token_hash: Option<String>,
     /// What credentials are hashed with.
     pub salt: String,
     /// The status of a success: 202, or 200 or 204 where a provider asks for it.

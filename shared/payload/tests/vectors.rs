@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use payload::receipt::Header;
-use payload::scheme::Scheme;
+use payload::scheme::{Context, Scheme};
 use payload::{OrganizationId, Receipt, ReceiptId, SourceId, preset};
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ fn receipt_of(vector: &Value) -> Receipt {
             .collect(),
         body: vector["body"].as_str().unwrap().to_owned().into(),
         received_at,
+        scheme: None,
     }
 }
 
@@ -54,7 +55,7 @@ fn every_published_vector_gives_its_expected_result() {
             .map_err(|error| error.to_string())
             .and_then(|keys| {
                 scheme
-                    .verify(&receipt_of(vector), &keys)
+                    .verify(&receipt_of(vector), &keys, &Context::default())
                     .map_err(|rejection| rejection.to_string())
             });
         match vector["expect"].as_str().unwrap() {
@@ -82,7 +83,7 @@ fn every_single_changed_byte_of_a_good_request_is_rejected() {
                 ..good.clone()
             };
             assert!(
-                scheme.verify(&forged, &keys).is_err(),
+                scheme.verify(&forged, &keys, &Context::default()).is_err(),
                 "{}: byte {position}",
                 vector["name"]
             );
@@ -102,14 +103,14 @@ fn a_dot_in_the_id_cannot_move_bytes_between_id_and_body() {
         "headers": {"webhook-id": id, "webhook-timestamp": "1614265330", "webhook-signature": signature}});
     let keys = scheme.keys(&secret.into()).unwrap();
     assert_eq!(
-        scheme.verify(&receipt_of(&vector), &keys).unwrap_err().reason(),
+        scheme.verify(&receipt_of(&vector), &keys, &Context::default()).unwrap_err().reason(),
         "ambiguous_signed_part"
     );
     // The same signature read another way.
     vector["headers"]["webhook-id"] = "msg".into();
     vector["body"] = "1614265330.{}".into();
     assert!(
-        scheme.verify(&receipt_of(&vector), &keys).is_ok(),
+        scheme.verify(&receipt_of(&vector), &keys, &Context::default()).is_ok(),
         "which is why the first reading is refused"
     );
 }

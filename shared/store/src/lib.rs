@@ -17,5 +17,6 @@ pub use dynamo::Dynamo;
 pub use error::StoreError;
 pub use traits::{
     Deliveries, Doors, DueQueue, Events, HealthLog, Inbox, Keys, Lease, Organizations, PutEvent, RawReceipts, Receipts,
-    Secrets, SourceRegistry, Sources, WebhookSet, WebhookSets, Webhooks,
+    Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, WebhookSet, WebhookSets,
+    Webhooks,
 };

@@ -10,6 +10,7 @@ use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Organization};
 use payload::receipt::ReceiptOutcome;
 use payload::source::{Door, Source};
+use payload::source_health::{Again, HealthNote, SourceHealth};
 use payload::webhook::{Health, Webhook};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
 
@@ -49,7 +50,16 @@ pub trait SourceRegistry: Sources {
         door: &Door,
         secrets: &[TimedSecret],
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Deletes a source, its doors and its secrets. `false` when it is not there.
+    /// Replaces what a source says, the door under each of its tokens, and, where given, its secrets, all or nothing.
+    /// [`StoreError::Conflict`] when it is no longer as `before`.
+    fn update_source(
+        &self,
+        before: &Source,
+        source: &Source,
+        door: &Door,
+        secrets: Option<&[TimedSecret]>,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Deletes a source, its doors and its secrets. `false` when it is not there; [`StoreError::Conflict`] when it is changed meanwhile.
     fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> impl Future<Output = Result<bool>> + Send;
 }
 
@@ -91,6 +101,39 @@ pub trait Receipts: Send + Sync {
     fn put_outcome(&self, outcome: &ReceiptOutcome) -> impl Future<Output = Result<()>> + Send;
     /// What became of a receipt, if it made no event.
     fn outcome(&self, id: &ReceiptId) -> impl Future<Output = Result<Option<ReceiptOutcome>>> + Send;
+}
+
+/// Asks for another verification of receipts. (inbox: `UpdateItem`; receipts: `Query` on `by-organization`)
+pub trait Reverification: Send + Sync {
+    /// Marks a receipt of this organization, so that its stream record wakes `verify` once more. `false` when it is not there.
+    fn ask_again(
+        &self,
+        organization: &OrganizationId,
+        id: &ReceiptId,
+        again: &Again,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// The rejected receipts of a source that arrived at `since` or later and, with `after`, behind that receipt, oldest first, at most
+    /// `limit`. The index is eventually consistent.
+    fn rejected_since(
+        &self,
+        organization: &OrganizationId,
+        source: &SourceId,
+        since: Timestamp,
+        after: Option<&ReceiptId>,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<ReceiptId>>> + Send;
+}
+
+/// Writes how sources do, one write for each batch of receipts. (receipts: `UpdateItem` on health items)
+pub trait SourceHealthLog: Send + Sync {
+    /// Adds what one batch showed, and tells how the source does now. A batch that is repeated is counted again.
+    fn note_source_health(&self, note: &HealthNote) -> impl Future<Output = Result<SourceHealth>> + Send;
+}
+
+/// Reads how sources do. (receipts: `GetItem`)
+pub trait SourceHealths: Send + Sync {
+    /// How a source does; the default when nothing was noted yet. Callers that act for a tenant compare the organization of the source.
+    fn source_health(&self, id: &SourceId) -> impl Future<Output = Result<SourceHealth>> + Send;
 }
 
 /// The webhooks of one organization as one consistent reading.

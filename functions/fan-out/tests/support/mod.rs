@@ -353,6 +353,8 @@ pub(crate) fn event(organization: &OrganizationId, name: &str, event_type: &str)
             summary: None,
             application: None,
             scope: None,
+            locales: None,
+            links: vec![],
             changes: vec![],
             warnings: vec![],
             verified: None,

@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use payload::delivery::Delivery;
 use payload::key::TimedSecret;
 use payload::organization::ApiKey;
-use payload::receipt::ReceiptOutcome;
+use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
+use payload::source_health::{Again, SourceHealth};
 use payload::webhook::Webhook;
 use payload::{Event, EventId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
-use store::{Deliveries, Events, Keys, PutEvent, RawReceipts, Receipts, SourceRegistry, Sources, StoreError, Webhooks};
+use store::{
+    Deliveries, Events, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
+    Sources, StoreError, Webhooks,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -25,6 +30,13 @@ pub(super) struct Tables {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
     pub(super) outcomes: HashMap<ReceiptId, ReceiptOutcome>,
+    pub(super) health: HashMap<SourceId, SourceHealth>,
+    /// What was asked to be verified again, and whether in bulk.
+    pub(super) asked: Vec<(ReceiptId, bool)>,
+    /// Whether somebody else changes a source just before it is written again.
+    pub(super) race: bool,
+    /// How often a source was written again.
+    pub(super) updates: usize,
     /// What every call but that for the key ends with.
     pub(super) fault: Option<StoreError>,
 }
@@ -75,7 +87,33 @@ impl SourceRegistry for Fake {
         for hash in &source.token_hashes {
             tables.doors.insert(hash.clone(), door.clone());
         }
-        tables.secrets.insert(source.id.to_string(), secrets.to_vec());
+        if !secrets.is_empty() {
+            tables.secrets.insert(source.id.to_string(), secrets.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn update_source(
+        &self,
+        before: &Source,
+        source: &Source,
+        door: &Door,
+        secrets: Option<&[TimedSecret]>,
+    ) -> Result<()> {
+        let mut tables = self.working()?;
+        if tables.race || tables.sources.get(&source.id) != Some(before) {
+            return Err(StoreError::Conflict);
+        }
+        tables.updates += 1;
+        tables.sources.insert(source.id.clone(), source.clone());
+        for hash in &source.token_hashes {
+            tables.doors.insert(hash.clone(), door.clone());
+        }
+        match secrets {
+            None => {}
+            Some([]) => drop(tables.secrets.remove(source.id.as_str())),
+            Some(secrets) => drop(tables.secrets.insert(source.id.to_string(), secrets.to_vec())),
+        }
         Ok(())
     }
 
@@ -93,6 +131,18 @@ impl SourceRegistry for Fake {
         tables.doors.retain(|hash, _| !source.token_hashes.contains(hash));
         tables.secrets.remove(id.as_str());
         Ok(true)
+    }
+}
+
+impl Secrets for Fake {
+    async fn secrets(&self, owner: &str) -> Result<Vec<TimedSecret>> {
+        Ok(self.working()?.secrets.get(owner).cloned().unwrap_or_default())
+    }
+}
+
+impl SourceHealths for Fake {
+    async fn source_health(&self, id: &SourceId) -> Result<SourceHealth> {
+        Ok(self.working()?.health.get(id).cloned().unwrap_or_default())
     }
 }
 
@@ -193,5 +243,43 @@ impl Receipts for Fake {
 impl RawReceipts for Fake {
     async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>> {
         Ok(self.working()?.receipts.get(id).cloned())
+    }
+}
+
+impl Reverification for Fake {
+    async fn ask_again(&self, organization: &OrganizationId, id: &ReceiptId, again: &Again) -> Result<bool> {
+        let mut tables = self.working()?;
+        let receipt = tables.receipts.get(id);
+        if receipt.is_none_or(|receipt| receipt.organization != *organization) {
+            return Ok(false);
+        }
+        tables.asked.push((id.clone(), again.in_bulk));
+        Ok(true)
+    }
+
+    async fn rejected_since(
+        &self,
+        organization: &OrganizationId,
+        source: &SourceId,
+        since: Timestamp,
+        after: Option<&ReceiptId>,
+        limit: u16,
+    ) -> Result<Vec<ReceiptId>> {
+        let tables = self.working()?;
+        let is_meant = |outcome: &&ReceiptOutcome| {
+            (&outcome.organization, &outcome.source) == (organization, source)
+                && matches!(outcome.status, ReceiptStatus::Rejected { .. })
+                && outcome.id.created_at() >= since
+                && after.is_none_or(|after| outcome.id > *after)
+        };
+        let mut found: Vec<ReceiptId> = tables
+            .outcomes
+            .values()
+            .filter(is_meant)
+            .map(|outcome| outcome.id.clone())
+            .collect();
+        found.sort();
+        found.truncate(limit.into());
+        Ok(found)
     }
 }

@@ -1,10 +1,14 @@
 //! The API over a small store in memory: what each route answers, and that no organization reaches another's data.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod creating;
 mod fake;
+mod patching;
 mod problems;
 mod receipts;
+mod reverify;
 mod routes;
+mod secrets;
 mod tenants;
 
 use std::future::Future;
@@ -178,6 +182,10 @@ impl Client {
 
     async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, Some(body)).await
+    }
+
+    async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, Some(body)).await
     }
 
     async fn create_source(&self) -> Answer {

@@ -74,6 +74,9 @@ async fn unknown_routes_and_methods_are_problems_too() {
     for (method, path, allow) in [
         ("PUT", "/v1/sources", "POST,GET,HEAD"),
         ("POST", "/v1/webhooks/wh_1", "GET,HEAD,DELETE"),
+        ("PUT", "/v1/sources/src_1", "GET,HEAD,PATCH,DELETE"),
+        ("GET", "/v1/sources/src_1/reverify", "POST"),
+        ("GET", "/v1/receipts/rcp_1/reverify", "POST"),
         ("GET", "/v1/events", "POST"),
         ("OPTIONS", "/v1/events", "POST"),
     ] {
@@ -222,6 +225,7 @@ async fn a_field_that_is_wrong_is_named() {
         (source("name", json!("")), "/name"),
         (event("type", json!(null)), "/type"),
         (event("type", json!("a b")), "/type"),
+        (event("type", json!("hookline.source.rejecting")), "/type"),
         (event("type", json!("a.*")), "/type"),
         (event("type", json!("a".repeat(201))), "/type"),
         (event("data", json!(null)), "/data"),

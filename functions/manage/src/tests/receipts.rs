@@ -8,7 +8,7 @@ use payload::{EventId, Receipt, ReceiptId, preset};
 use super::*;
 
 /// A source of the client's organization and a receipt that came in there.
-async fn received(client: &Client) -> Receipt {
+pub(super) async fn received(client: &Client) -> Receipt {
     let source = client.create_source().await.text("id");
     let header = |name: &str, value: &str| Header::capture(name, value.as_bytes(), "", &[]);
     let receipt = Receipt {
@@ -20,6 +20,7 @@ async fn received(client: &Client) -> Receipt {
         headers: vec![header("webhook-id", "msg_1")],
         body: Bytes::from_static(br#"{"type": "live.audio.updated", "data": {"id": 1}}"#),
         received_at: now(),
+        scheme: Some("standard-webhooks".into()),
     };
     client
         .store
@@ -30,7 +31,7 @@ async fn received(client: &Client) -> Receipt {
 }
 
 /// Stores the event that `verify` would make of it.
-fn accept(client: &Client, receipt: &Receipt) -> EventId {
+pub(super) fn accept(client: &Client, receipt: &Receipt) -> EventId {
     let mut tables = client.store.tables();
     let source = tables.sources[&receipt.source].clone();
     let proof = Proof {
@@ -40,14 +41,14 @@ fn accept(client: &Client, receipt: &Receipt) -> EventId {
         time: true,
         query: false,
     };
-    let event = preset::map(preset::find("quartr").unwrap(), &source, receipt, proof)
+    let event = preset::map(&source.effective().unwrap(), receipt, proof)
         .unwrap()
         .remove(0);
     tables.events.insert(event.id.clone(), event.clone());
     event.id
 }
 
-fn decide(client: &Client, receipt: &Receipt, status: ReceiptStatus) {
+pub(super) fn decide(client: &Client, receipt: &Receipt, status: ReceiptStatus) {
     let (id, organization, source) = (receipt.id.clone(), receipt.organization.clone(), receipt.source.clone());
     let outcome = ReceiptOutcome {
         id,
@@ -65,10 +66,11 @@ fn view(receipt: &Receipt, more: Value) -> Value {
     view
 }
 
-fn rejected() -> ReceiptStatus {
+pub(super) fn rejected() -> ReceiptStatus {
     ReceiptStatus::Rejected {
         reason: "signature_mismatch".into(),
         detail: "no signature matches".into(),
+        hint: Some("is the secret that of another endpoint?".into()),
     }
 }
 
@@ -84,7 +86,10 @@ async fn it_is_told_step_by_step() {
     decide(&client, &receipt, rejected());
     let told = view(
         &receipt,
-        json!({"status": "rejected", "reason": "signature_mismatch", "detail": "no signature matches"}),
+        json!({
+            "status": "rejected", "reason": "signature_mismatch", "detail": "no signature matches",
+            "hint": "is the secret that of another endpoint?"
+        }),
     );
     assert_eq!(client.get(&path).await.body, told);
     // Verified again, after a mistake was mended.
@@ -93,6 +98,20 @@ async fn it_is_told_step_by_step() {
         client.get(&path).await.body,
         view(&receipt, json!({"status": "accepted", "events": [event]}))
     );
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_verified_again_shows_its_event() {
+    let client = Client::new();
+    let receipt = received(&client).await;
+    let event = accept(&client, &receipt);
+    let accepted = view(&receipt, json!({"status": "accepted", "events": [event]}));
+    decide(&client, &receipt, ReceiptStatus::Accepted { event });
+    let path = format!("/v1/receipts/{}", receipt.id);
+    assert_eq!(client.get(&path).await.body, accepted);
+    // Its events can be found no more when the raw form is gone; the outcome still names the first.
+    client.store.tables().receipts.clear();
+    assert_eq!(client.get(&path).await.body, accepted);
 }
 
 #[tokio::test]

@@ -19,10 +19,16 @@ async fn a_source_is_created_listed_read_and_deleted() {
         .parse()
         .unwrap();
     let shown = json!({
-        "id": id, "name": "quartr-prod", "preset": "quartr", "enabled": true, "createdAt": "2025-03-25T13:31:00Z"
+        "id": id, "name": "quartr-prod", "preset": "quartr", "enabled": true, "createdAt": "2025-03-25T13:31:00Z",
+        "scheme": {"kind": "standard-webhooks", "headerPrefix": "webhook-", "key": "either", "tolerance": 7200},
+        "duplicates": "id", "successStatus": 202, "hasVerifyToken": false
     });
     let mut with_url = shown.clone();
     with_url["receivingUrl"] = json!(url);
+    let mut with_health = shown.clone();
+    with_health["health"] = json!({
+        "lastVerifiedAt": null, "rejectedInARow": 0, "rejectingSince": null, "rejected": {}, "lastRejection": null
+    });
     assert_eq!(created.body, with_url);
     assert_eq!(created.header("location"), Some(format!("/v1/sources/{id}").as_str()));
     {
@@ -32,10 +38,7 @@ async fn a_source_is_created_listed_read_and_deleted() {
             (door.source.as_str(), &door.organization),
             (id.as_str(), &client.organization)
         );
-        assert_eq!(
-            door.required_headers,
-            ["webhook-signature", "webhook-id", "webhook-timestamp"]
-        );
+        assert_eq!(door.required, ["webhook-signature", "webhook-id", "webhook-timestamp"]);
         assert_eq!(
             (door.methods.as_slice(), door.enabled, door.success_status),
             (&["POST".to_owned()][..], true, 202)
@@ -46,7 +49,7 @@ async fn a_source_is_created_listed_read_and_deleted() {
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         );
     }
-    assert_eq!(client.get(&format!("/v1/sources/{id}")).await.body, shown);
+    assert_eq!(client.get(&format!("/v1/sources/{id}")).await.body, with_health);
     assert_eq!(client.get("/v1/sources").await.body, json!({"data": [shown]}));
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 204);
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 404);

@@ -3,6 +3,7 @@
 use payload::ReceiptId;
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 
+use super::receipts::{decide, received, rejected};
 use super::*;
 
 #[tokio::test]
@@ -23,6 +24,7 @@ async fn what_is_anothers_is_answered_as_what_is_not_there() {
         status: ReceiptStatus::Rejected {
             reason: "signature_mismatch".into(),
             detail: "x".into(),
+            hint: None,
         },
         received_at: now(),
     };
@@ -61,6 +63,55 @@ async fn what_is_anothers_is_answered_as_what_is_not_there() {
             1
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_anothers_is_neither_changed_nor_verified_again() {
+    let ours = Client::new();
+    let theirs = ours.another();
+    let receipt = received(&ours).await;
+    decide(&ours, &receipt, rejected());
+    let source = receipt.source.as_str();
+    let unknown = |id: &str| format!("{}{}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
+    for (method, kind, id, action, body) in [
+        (
+            "PATCH",
+            "sources",
+            source,
+            "",
+            Some(json!({"enabled": false, "secret": "another"})),
+        ),
+        ("PATCH", "sources", source, "", Some(json!({"preset": "nobody"}))),
+        (
+            "POST",
+            "sources",
+            source,
+            "/reverify",
+            Some(json!({"since": "2025-01-01T00:00:00Z"})),
+        ),
+        ("POST", "receipts", receipt.id.as_str(), "/reverify", None),
+    ] {
+        let path = format!("/v1/{kind}/{id}{action}");
+        let foreign = theirs.call(method, &path, body.clone()).await;
+        let absent = theirs
+            .call(method, &format!("/v1/{kind}/{}{action}", unknown(id)), body)
+            .await;
+        assert_eq!((foreign.status, &foreign.text), (404, &absent.text), "{method} {path}");
+    }
+    // Their own source does not reach our receipts, and our receipts are no place to go on from.
+    let own = theirs.create_source().await.text("id");
+    for body in [
+        json!({"since": "2025-01-01T00:00:00Z"}),
+        json!({"since": "2025-01-01T00:00:00Z", "after": receipt.id}),
+    ] {
+        let answer = theirs.post(&format!("/v1/sources/{own}/reverify"), body).await;
+        assert_eq!(
+            (answer.status, answer.body),
+            (202, json!({"requested": 0, "next": null}))
+        );
+    }
+    let tables = ours.store.tables();
+    assert!(tables.asked.is_empty() && tables.updates == 0);
 }
 
 #[tokio::test]

@@ -473,6 +473,8 @@ pub(crate) fn event(organization: &OrganizationId, name: &str) -> Event {
             summary: None,
             application: None,
             scope: None,
+            locales: None,
+            links: vec![],
             changes: vec![],
             warnings: vec![],
             verified: None,

@@ -1,20 +1,24 @@
-//! Turns a verified receipt into the common payload.
+//! Turns a verified receipt into events in the common payload.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::{Duplicates, Place, Pointers, Preset, Take};
-use crate::event::{Change, Content, Entity, Event, EventMeta, Scope, SourceRef};
+use bytes::Bytes;
+
+use super::body::{self, Body};
+use super::check::{is_covered, is_signed};
+use super::read::{Fields, Reader};
+use super::Duplicates;
+use crate::event::{Content, Entity, Event, EventMeta, Locales, Scope, SourceRef};
 use crate::id::Identity;
-use crate::json::{Document, InvalidJson, members, scalar};
+use crate::json::{Document, InvalidJson, elements};
+use crate::receipt::MAX_BODY_BYTES;
 use crate::scheme::Proof;
-use crate::source::Source;
+use crate::source::Effective;
 use crate::{EventId, Receipt};
 
-/// The longest text of a field of the common payload, in bytes; a longer one is left out, with a warning.
-const MAX_FIELD_BYTES: usize = 1024;
-
-/// The most entries of `changes`; further ones are left out, with a warning.
-const MAX_CHANGES: usize = 200;
+/// The most events that one receipt may hold.
+pub const MAX_EVENTS: usize = 500;
 
 /// The longest event type, in bytes.
 const MAX_TYPE_BYTES: usize = 200;
@@ -25,12 +29,24 @@ pub enum Unreadable {
     /// The body is no JSON.
     #[error(transparent)]
     Json(#[from] InvalidJson),
+    /// The body is no gzip though it says so.
+    #[error("the body breaks off or is damaged: its gzip encoding cannot be taken off")]
+    Gzip,
+    /// A content encoding other than gzip.
+    #[error("the body has a content encoding other than gzip")]
+    ContentEncoding,
+    /// A body that grows beyond every limit when it is decompressed.
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes when its gzip encoding is taken off")]
+    TooLarge,
+    /// A form or query with too many fields.
+    #[error("the form or query has more than {0} fields")]
+    TooManyPairs(usize),
+    /// More events in one receipt than are taken.
+    #[error("the receipt holds {0} events; {MAX_EVENTS} are taken")]
+    TooManyEvents(usize),
     /// No event type where the preset looks for it, or one that is not usable.
     #[error("there is no event type of 1 to {MAX_TYPE_BYTES} printable bytes where the preset looks for it")]
     NoType,
-    /// The preset decides duplicates by an id that is not there.
-    #[error("there is no event id where the preset looks for it")]
-    NoId,
 }
 
 impl Unreadable {
@@ -38,9 +54,11 @@ impl Unreadable {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Json(_) => "unreadable_body",
+            Self::Json(_) | Self::Gzip | Self::ContentEncoding => "unreadable_body",
+            Self::TooLarge => "body_too_large",
+            Self::TooManyPairs(_) => "too_many_fields",
+            Self::TooManyEvents(_) => "too_many_events",
             Self::NoType => "no_event_type",
-            Self::NoId => "no_event_id",
         }
     }
 }
@@ -49,171 +67,237 @@ impl Unreadable {
 ///
 /// # Errors
 /// When the body or the fields without which there is no event cannot be read.
-pub fn map(preset: &Preset, source: &Source, receipt: &Receipt, proof: Proof) -> Result<Vec<Event>, Unreadable> {
-    let document = Document::parse(&receipt.body)?;
-    let mut reader = Reader {
-        receipt,
-        document: &document,
-        warnings: Vec::new(),
+pub fn map(source: &Effective<'_>, receipt: &Receipt, proof: Proof) -> Result<Vec<Event>, Unreadable> {
+    let preset = source.preset;
+    // A signature over an empty body says nothing about the query, unless that is signed too.
+    let query_counts = !is_signed(source.scheme) || source.scheme.covers_query();
+    let body = Body::read(receipt, preset.body, &preset.json_parameters, query_counts)?;
+    let text = match &body.content {
+        body::Content::Json(start) => &body.bytes[*start..],
+        body::Content::Converted(text) => text.as_bytes(),
+        body::Content::Text | body::Content::Binary => b"null",
     };
-    let mapping = &preset.event;
-
-    let event_type = reader
-        .text(&mapping.event_type)
-        .filter(|text| {
-            text.len() <= MAX_TYPE_BYTES
-                && !text.is_empty()
-                && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+    let root = Document::parse(text)?;
+    let mut ids = Ids::new(source, receipt, &body);
+    let is_one = preset.each_unless_header.as_ref().is_some_and(|header| receipt.header(header).is_some());
+    let each = preset.each.as_deref().filter(|_| !is_one);
+    let Some(parts) = each.and_then(|each| root.at(each)).and_then(elements) else {
+        let whole = Part {
+            root: &root,
+            document: &root,
+            whole: Some(&body),
+        };
+        return Ok(vec![event(source, receipt, &whole, proof, &mut ids)?]);
+    };
+    if parts.len() > MAX_EVENTS {
+        return Err(Unreadable::TooManyEvents(parts.len()));
+    }
+    parts
+        .into_iter()
+        .map(|value| {
+            let document = Document::parse(value.get().as_bytes())?;
+            let part = Part {
+                root: &root,
+                document: &document,
+                whole: None,
+            };
+            event(source, receipt, &part, proof.clone(), &mut ids)
         })
-        .ok_or(Unreadable::NoType)?;
-    let provider_event_id = reader.field("providerEventId", mapping.id.as_ref());
-    let identity = match preset.duplicates {
-        Duplicates::Id => Identity::ProviderId(provider_event_id.as_deref().ok_or(Unreadable::NoId)?),
-        Duplicates::SignedBytes => Identity::SignedBytes(&receipt.body),
-        Duplicates::None => Identity::Receipt(&receipt.id),
+        .collect()
+}
+
+/// What one event is made of.
+struct Part<'a> {
+    /// The whole body.
+    root: &'a Document<'a>,
+    /// The event in it.
+    document: &'a Document<'a>,
+    /// The body, where the event is all of it.
+    whole: Option<&'a Body>,
+}
+
+impl Part<'_> {
+    /// The bytes that the event keeps: where a receipt holds several events, each keeps its own.
+    fn body(&self) -> Bytes {
+        self.whole
+            .map_or_else(|| Bytes::copy_from_slice(self.document.text().as_bytes()), |body| body.bytes.clone())
+    }
+
+    /// Where a value stands in the event's bytes.
+    fn content(&self, value: &serde_json::value::RawValue) -> Option<Content> {
+        let start = match self.whole.map(|body| &body.content) {
+            None => 0,
+            Some(body::Content::Json(start)) => *start,
+            Some(_) => return Some(Content::Inline(value.get().to_owned())),
+        };
+        let span = self.document.span_of(value)?;
+        Some(Content::Span(start + span.start, start + span.end))
+    }
+
+    /// The whole of it as JSON.
+    fn all(&self) -> Content {
+        match self.whole.map(|body| &body.content) {
+            Some(body::Content::Text) => Content::Text,
+            Some(body::Content::Binary) => Content::Base64,
+            _ => self
+                .document
+                .at("")
+                .and_then(|root| self.content(root))
+                .unwrap_or_else(|| Content::Inline("null".into())),
+        }
+    }
+}
+
+fn event(
+    source: &Effective<'_>,
+    receipt: &Receipt,
+    part: &Part<'_>,
+    mut proof: Proof,
+    ids: &mut Ids<'_>,
+) -> Result<Event, Unreadable> {
+    let mapping = &source.preset.event;
+    if let Some(id) = mapping.id.as_ref().filter(|_| is_signed(source.scheme)) {
+        proof.id = proof.body && is_covered(id, source.scheme);
+    }
+    let reader = Reader {
+        receipt,
+        root: part.root,
+        document: part.document,
     };
-    let id = EventId::compute(source.id.as_str(), identity, 0);
-    let timestamp = reader.time(mapping.time.as_ref());
+    let event_type = reader.text(&mapping.event_type).filter(|text| is_usable_type(text)).ok_or(Unreadable::NoType)?;
+    let mut fields = Fields::new(reader);
+    let provider_event_id = fields.text("providerEventId", mapping.id.as_ref());
+    let id = ids.next(provider_event_id.as_deref(), &event_type);
+    if provider_event_id.is_none() && source.duplicates == Duplicates::Id {
+        fields.warn("providerEventId is missing, so that a repetition of this event cannot be recognised");
+    }
     let entity = Entity {
-        kind: reader.field("entity.type", mapping.entity.kind.as_ref()),
-        subtype: reader.field("entity.subtype", mapping.entity.subtype.as_ref()),
-        id: reader.field("entity.id", mapping.entity.id.as_ref()),
+        kind: fields.text("entity.type", mapping.entity.kind.as_ref()),
+        subtype: fields.text("entity.subtype", mapping.entity.subtype.as_ref()),
+        id: fields.text("entity.id", mapping.entity.id.as_ref()),
     };
     let scope = Scope {
-        pool: reader.field("scope.pool", mapping.scope.pool.as_ref()),
-        station: reader.field("scope.station", mapping.scope.station.as_ref()),
-        organization: reader.field("scope.organization", mapping.scope.organization.as_ref()),
+        pool: fields.text("scope.pool", mapping.scope.pool.as_ref()),
+        station: fields.text("scope.station", mapping.scope.station.as_ref()),
+        organization: fields.text("scope.organization", mapping.scope.organization.as_ref()),
     };
+    let locales = Locales {
+        updated: fields.texts("locales.updated", mapping.locales.updated.as_deref()),
+        inherited: fields.texts("locales.inherited", mapping.locales.inherited.as_deref()),
+    };
+    let timestamp = fields.time(mapping.time.as_ref());
+    let links = fields.links(&mapping.links, source.source.options.base_url.as_deref());
+    let changes = fields.changes(&mapping.changes);
+    fields.expect(&source.preset.expect);
     let meta = EventMeta {
         id: id.clone(),
         event_type,
         timestamp,
         source: Some(SourceRef {
-            id: source.id.clone(),
-            name: source.name.clone(),
-            provider: preset.name.clone(),
+            id: source.source.id.clone(),
+            name: source.source.name.clone(),
+            provider: source.preset.name.clone(),
         }),
         entity: (entity != Entity::default()).then_some(entity),
-        action: reader.field("action", mapping.action.as_ref()),
-        actor: reader.field("actor", mapping.actor.as_ref()),
-        category: reader.field("category", mapping.category.as_ref()),
-        summary: reader.field("summary", mapping.summary.as_ref()),
-        application: reader.field("application", mapping.application.as_ref()),
+        action: fields.text("action", mapping.action.as_ref()),
+        actor: fields.text("actor", mapping.actor.as_ref()),
+        category: fields.text("category", mapping.category.as_ref()),
+        summary: fields.text("summary", mapping.summary.as_ref()),
+        application: fields.text("application", mapping.application.as_ref()),
         scope: (scope != Scope::default()).then_some(scope),
-        changes: reader.changes(preset),
+        locales: (locales != Locales::default()).then_some(locales),
+        links,
+        changes,
         provider_event_id,
-        warnings: reader.warnings,
+        warnings: fields.into_warnings(),
         verified: Some(proof),
     };
-    let data = match &mapping.data {
-        Pointers::One(pointer) => document.at(pointer),
-        Pointers::FirstOf { first_of } => first_of.iter().find_map(|pointer| document.at(pointer)),
-    };
-    let span = |value| document.span_of(value).map(|span| Content::Span(span.start, span.end));
-    Ok(vec![Event {
+    // The whole is also what is no JSON.
+    let data = mapping.data.iter().find_map(|place| {
+        let value = reader.data(place)?;
+        if place.pointer().is_empty() { Some(part.all()) } else { part.content(value) }
+    });
+    let previous_attributes = mapping
+        .previous_attributes
+        .as_deref()
+        .and_then(|pointer| part.document.at(pointer))
+        .and_then(|value| part.content(value));
+    Ok(Event {
         id,
         organization: receipt.organization.clone(),
         receipt: Some(receipt.id.clone()),
         received_at: receipt.received_at,
         meta,
-        data: data.and_then(span).unwrap_or(Content::Span(0, receipt.body.len())),
-        previous_attributes: mapping
-            .previous_attributes
-            .as_deref()
-            .and_then(|pointer| document.at(pointer))
-            .and_then(span),
-        content_type: receipt.content_type(),
-        body: receipt.body.clone(),
-    }])
-}
-
-struct Reader<'a> {
-    receipt: &'a Receipt,
-    document: &'a Document<'a>,
-    warnings: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn text(&self, place: &Place) -> Option<String> {
-        let found = if let Some(name) = &place.header {
-            self.receipt.header(name)
-        } else if let Some(pointer) = &place.pointer {
-            self.document.at(pointer).and_then(scalar)
-        } else if let Some(constant) = &place.constant {
-            Some(constant.clone())
-        } else if !place.first_of.is_empty() {
-            place.first_of.iter().find_map(|place| self.text(place))
+        data: data.unwrap_or_else(|| part.all()),
+        previous_attributes,
+        content_type: if part.whole.is_some() {
+            receipt.content_type()
         } else {
-            let parts: Vec<String> = place.join.iter().filter_map(|place| self.text(place)).collect();
-            (!parts.is_empty()).then(|| parts.join(&place.with))
-        };
-        let text = found.filter(|text| !text.is_empty())?;
-        match (&place.split, place.take) {
-            (Some(separator), Some(take)) => part(&text, separator, take),
-            _ => Some(text),
-        }
-    }
-
-    fn field(&mut self, name: &str, place: Option<&Place>) -> Option<String> {
-        let text = self.text(place?)?;
-        if text.len() > MAX_FIELD_BYTES {
-            self.warnings.push(format!(
-                "{name} was left out: it is longer than {MAX_FIELD_BYTES} bytes"
-            ));
-            return None;
-        }
-        Some(text)
-    }
-
-    fn time(&mut self, place: Option<&Place>) -> Timestamp {
-        let Some(text) = place.and_then(|place| self.text(place)) else {
-            return self.receipt.received_at;
-        };
-        let seconds = || {
-            text.parse::<i64>()
-                .ok()
-                .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        };
-        if let Some(time) = text.parse::<Timestamp>().ok().or_else(seconds) {
-            return time;
-        }
-        self.warnings
-            .push("timestamp could not be read: the time of receipt stands for it".into());
-        self.receipt.received_at
-    }
-
-    fn changes(&mut self, preset: &Preset) -> Vec<Change> {
-        let Some(places) = &preset.event.changes else {
-            return Vec::new();
-        };
-        let Some(object) = self.document.at(&places.keys_of) else {
-            return Vec::new();
-        };
-        let mut codes: Vec<String> = members(object)
-            .into_keys()
-            .filter(|code| code.len() <= MAX_FIELD_BYTES / 4)
-            .collect();
-        codes.sort_unstable();
-        if codes.len() > MAX_CHANGES {
-            self.warnings
-                .push(format!("changes holds the first {MAX_CHANGES} of {}", codes.len()));
-            codes.truncate(MAX_CHANGES);
-        }
-        codes
-            .into_iter()
-            .map(|code| Change {
-                kind: places.kind.clone(),
-                code,
-            })
-            .collect()
-    }
+            Some("application/json".into())
+        },
+        body: part.body(),
+    })
 }
 
-fn part(text: &str, separator: &str, take: Take) -> Option<String> {
-    let found = match take {
-        Take::First => text.split_once(separator).map_or(text, |(first, _)| first),
-        Take::Last => text.rsplit_once(separator)?.1,
-        Take::AllButLast => text.rsplit_once(separator).map_or(text, |(rest, _)| rest),
-    };
-    (!found.is_empty()).then(|| found.to_owned())
+/// A type that filters can name and people can read.
+fn is_usable_type(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_TYPE_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Makes the ids of a receipt's events.
+struct Ids<'a> {
+    source: &'a Effective<'a>,
+    receipt: &'a Receipt,
+    /// What tells this receipt from others, where no id of the event does.
+    whole: Cow<'a, [u8]>,
+    /// How many events of this receipt had the same identity before.
+    seen: HashMap<String, u32>,
+}
+
+impl<'a> Ids<'a> {
+    fn new(source: &'a Effective<'a>, receipt: &'a Receipt, body: &'a Body) -> Self {
+        let whole = match source.duplicates {
+            Duplicates::SignedBytes | Duplicates::SignedBytesAndType => source
+                .scheme
+                .signed_bytes(receipt, &source.context())
+                .map_or(Cow::Borrowed(&receipt.body[..]), Cow::Owned),
+            _ if receipt.query.is_empty() => Cow::Borrowed(&body.bytes[..]),
+            // No body holds it, as a query has no such byte.
+            _ => Cow::Owned([receipt.query.as_bytes(), b"\0", &body.bytes].concat()),
+        };
+        Self {
+            source,
+            receipt,
+            whole,
+            seen: HashMap::new(),
+        }
+    }
+
+    fn next(&mut self, provider_id: Option<&str>, event_type: &str) -> EventId {
+        let typed;
+        let identity = match (self.source.duplicates, provider_id) {
+            (Duplicates::Id, Some(id)) => Identity::ProviderId(id),
+            // Delivered twice is better than not at all, and the receipt's own id at least knows our own retry.
+            (Duplicates::Id | Duplicates::None, _) => Identity::Receipt(&self.receipt.id),
+            (Duplicates::SignedBytes, _) => Identity::SignedBytes(&self.whole),
+            (Duplicates::SignedBytesAndType, _) => {
+                // A type holds no such byte.
+                typed = [event_type.as_bytes(), b"\0", &self.whole].concat();
+                Identity::SignedBytes(&typed)
+            }
+            (Duplicates::BodyWithin(seconds), _) => Identity::Window {
+                body: &self.whole,
+                index: self.receipt.received_at.as_second().div_euclid(i64::from(seconds.max(1))),
+            },
+        };
+        // The same element in another batch is the same event: only what stands twice in one receipt is counted.
+        let key = match identity {
+            Identity::ProviderId(id) => id,
+            _ => "",
+        };
+        let count = self.seen.entry(key.to_owned()).or_default();
+        let part = *count;
+        *count += 1;
+        EventId::compute(self.source.source.id.as_str(), identity, part)
+    }
 }

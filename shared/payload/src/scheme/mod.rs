@@ -3,13 +3,25 @@
 //! A [`Scheme`] is what a preset file or a custom source says; [`Scheme::check`] refuses what could never verify anything safely, and
 //! [`Scheme::verify`] decides about one receipt. Nothing is parsed before the signature over the raw bytes is known to be good.
 
+mod check;
+mod credential;
+mod header;
+mod signed;
+mod standard;
 mod template;
+#[cfg(test)]
+mod tests;
+mod timestamp;
 mod verify;
 
 use serde::{Deserialize, Serialize};
 
-pub use template::{Placeholder, Template};
-pub use verify::{Proof, Rejection};
+pub use check::SchemeError;
+pub(crate) use check::{check_header_name, check_parameter_name, check_pointer};
+pub(crate) use credential::keys as credential_keys;
+pub use credential::{Credential, PARAMETER_PREFIX};
+pub use template::{Placeholder, Template, TemplateError};
+pub use verify::{Context, Proof, Rejection};
 
 /// The only scheme of a source. Header families are never mixed: what is not named here is not looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +30,18 @@ pub enum Scheme {
     /// The [Standard Webhooks specification](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
     StandardWebhooks(StandardWebhooks),
     /// A keyed hash (RFC 2104) over a template of the request's parts, in a header.
-    Hmac(HmacScheme),
+    Hmac(Signed),
+    /// An Ed25519 signature (RFC 8032) over a template of the request's parts, in a header. The secret is the sender's public key.
+    Ed25519(Signed),
+    /// An ECDSA signature (FIPS 186-5) with the curve P-256 and SHA-256 over a template of the request's parts, in a header. The secret is
+    /// the sender's public key.
+    EcdsaP256(Signed),
+    /// A secret that is sent along as it is. Only its hash is stored.
+    Token(Token),
+    /// User and password (RFC 7617), as `user:password`. Only their hash is stored.
+    Basic(Basic),
+    /// Nothing but the receiving URL, which cannot be guessed.
+    None(Unsigned),
 }
 
 /// Settings of Standard Webhooks: `v1` is HMAC-SHA256 and `v1a` is ed25519, both over `id.timestamp.body`.
@@ -36,12 +59,13 @@ pub struct StandardWebhooks {
     pub tolerance: u32,
 }
 
-/// Settings of a keyed hash.
+/// Settings of a signature over parts of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HmacScheme {
-    /// The hash function.
-    pub algorithm: Algorithm,
+pub struct Signed {
+    /// The hash function; required for, and only for, the kind `hmac`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
     /// The header that holds the signature.
     pub header: String,
     /// What stands between several items in that header; absent when it holds one.
@@ -51,16 +75,19 @@ pub struct HmacScheme {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// What stands between an item's name and its value.
-    #[serde(default = "default_field_separator")]
+    #[serde(default = "default_field_separator", skip_serializing_if = "is_default_field_separator")]
     pub field_separator: String,
     /// What the signature begins with and is not part of it (`sha256=`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// How the signature's bytes are written.
     pub encoding: SignatureEncoding,
-    /// How the secret's text becomes the key.
-    #[serde(default)]
-    pub key: KeyEncoding,
+    /// How the secret's text becomes the key; only for the kind `hmac`. A public key is read as PEM, base64 or hex, whichever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyEncoding>,
+    /// How the two numbers of an ECDSA signature are put together; only for the kind `ecdsa-p256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<EcdsaForm>,
     /// The bytes that are signed.
     pub signed: Template,
     /// Where the id stands that `{id}` in the template means.
@@ -70,9 +97,34 @@ pub struct HmacScheme {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<TimestampPlace>,
     /// How far the timestamp may be from `received_at`, to both sides, in seconds.
-    #[serde(default = "default_tolerance")]
+    #[serde(default = "default_tolerance", skip_serializing_if = "is_default_tolerance")]
     pub tolerance: u32,
 }
+
+/// Where a secret stands that is sent along as it is: in a header or in a query parameter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Token {
+    /// The header's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// The query parameter's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What stands before the secret and is not part of it (`Bearer `).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+/// Settings of basic authentication: there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {}
+
+/// Settings where nothing is proven: there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsigned {}
 
 /// A hash function for HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +165,18 @@ pub enum KeyEncoding {
     Either,
 }
 
-/// A header, or a named field in it.
+/// How the two numbers of an ECDSA signature are put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EcdsaForm {
+    /// As an ASN.1 sequence in DER (RFC 3279 section 2.2.3).
+    #[default]
+    Der,
+    /// One after the other, 32 bytes each (IEEE P1363).
+    Raw,
+}
+
+/// A header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeaderPlace {
@@ -121,25 +184,58 @@ pub struct HeaderPlace {
     pub header: String,
 }
 
-/// Where and how a timestamp stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where and how a timestamp stands: in a header, in a field of one, or in the JSON body, which the signature covers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TimestampPlace {
     /// The header's name; compared without case.
-    pub header: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
     /// The field in it, split as the signature's header is (`t` in `t=…,v1=…`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// A JSON Pointer (RFC 6901) into the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// How it is written.
+    #[serde(default)]
+    pub unit: TimestampUnit,
 }
 
-/// What is wrong with a scheme.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct SchemeError {
-    /// The field, as it is written in JSON.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
+/// How a timestamp is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestampUnit {
+    /// Seconds since 1970 in plain digits.
+    #[default]
+    S,
+    /// Milliseconds since 1970 in plain digits.
+    Ms,
+    /// A date and time with its offset (RFC 3339).
+    Rfc3339,
+}
+
+/// How much a scheme proves: what is verified again in bulk must not prove less than what it came for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    /// Nothing beyond the receiving URL.
+    Nothing,
+    /// A secret that everybody has who sees one request.
+    Credential,
+    /// The content of the request.
+    Signature,
+}
+
+impl Strength {
+    /// The strength of the kind that a receipt names; unknown kinds are of a later version and count as signatures, to be on the safe side.
+    #[must_use]
+    pub fn of_kind(kind: &str) -> Self {
+        match kind {
+            "none" => Self::Nothing,
+            "token" | "basic" => Self::Credential,
+            _ => Self::Signature,
+        }
+    }
 }
 
 fn default_header_prefix() -> String {
@@ -154,12 +250,17 @@ fn default_tolerance() -> u32 {
     300
 }
 
+fn is_default_tolerance(tolerance: &u32) -> bool {
+    *tolerance == default_tolerance()
+}
+
 fn default_field_separator() -> String {
     "=".into()
 }
 
-/// The widest window: deduplication keeps events for weeks, but no provider needs more than a day.
-const MAX_TOLERANCE: u32 = 24 * 60 * 60;
+fn is_default_field_separator(separator: &str) -> bool {
+    separator == "="
+}
 
 impl Scheme {
     /// The scheme's kind, as it is written in JSON.
@@ -168,30 +269,70 @@ impl Scheme {
         match self {
             Self::StandardWebhooks(_) => "standard-webhooks",
             Self::Hmac(_) => "hmac",
+            Self::Ed25519(_) => "ed25519",
+            Self::EcdsaP256(_) => "ecdsa-p256",
+            Self::Token(_) => "token",
+            Self::Basic(_) => "basic",
+            Self::None(_) => "none",
         }
     }
 
-    /// The headers without which a request cannot be verified, in lower case: `receive` refuses to store a request that lacks one.
+    /// How much it proves.
     #[must_use]
-    pub fn required_headers(&self) -> Vec<String> {
+    pub fn strength(&self) -> Strength {
+        Strength::of_kind(self.kind())
+    }
+
+    /// Whether a source needs a secret for it.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        !matches!(self, Self::None(_))
+    }
+
+    /// Whether the signed bytes hold the source's public URL, so that the source must say it.
+    #[must_use]
+    pub fn needs_public_url(&self) -> bool {
+        self.signed().is_some_and(|signed| signed.signed.contains(&Placeholder::Url))
+    }
+
+    /// What a request cannot be verified without: names of headers in lower case, and of query parameters behind a `?`. `receive` refuses
+    /// to store a request that lacks one.
+    #[must_use]
+    pub fn required(&self) -> Vec<String> {
         let mut names = match self {
             Self::StandardWebhooks(standard) => ["signature", "id", "timestamp"]
                 .iter()
                 .map(|part| format!("{}{part}", standard.header_prefix))
                 .collect(),
-            Self::Hmac(hmac) => {
-                let mut names = vec![hmac.header.clone()];
-                names.extend(hmac.id.iter().map(|place| place.header.clone()));
-                names.extend(hmac.timestamp.iter().map(|place| place.header.clone()));
+            Self::Hmac(signed) | Self::Ed25519(signed) | Self::EcdsaP256(signed) => {
+                let mut names = vec![signed.header.clone()];
+                names.extend(signed.id.iter().map(|place| place.header.clone()));
+                names.extend(signed.timestamp.iter().filter_map(|place| place.header.clone()));
                 names
             }
+            Self::Token(_) | Self::Basic(_) => self.credentials(),
+            Self::None(_) => Vec::new(),
         };
-        names.iter_mut().for_each(|name| name.make_ascii_lowercase());
+        names.iter_mut().for_each(|name| {
+            if !name.starts_with(PARAMETER_PREFIX) {
+                name.make_ascii_lowercase();
+            }
+        });
         names.dedup();
         names
     }
 
-    /// Whether the signature covers the id that the scheme itself reads (`{id}`), so that this id may decide what is a duplicate.
+    /// What is a secret in a request, to be kept only as a hash: names of headers in lower case, and of query parameters behind a `?`.
+    #[must_use]
+    pub fn credentials(&self) -> Vec<String> {
+        match self {
+            Self::Token(token) => vec![token.name()],
+            Self::Basic(_) => vec!["authorization".into()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the signature covers this header, so that what stands in it may decide what is a duplicate.
     #[must_use]
     pub fn covers_header(&self, name: &str) -> bool {
         match self {
@@ -199,95 +340,20 @@ impl Scheme {
                 name.eq_ignore_ascii_case(&format!("{}id", standard.header_prefix))
                     || name.eq_ignore_ascii_case(&format!("{}timestamp", standard.header_prefix))
             }
-            Self::Hmac(hmac) => hmac.signed.placeholders().any(|placeholder| match placeholder {
-                Placeholder::Id => hmac
-                    .id
-                    .as_ref()
-                    .is_some_and(|place| place.header.eq_ignore_ascii_case(name)),
-                Placeholder::Header(header) => header.eq_ignore_ascii_case(name),
-                Placeholder::Timestamp | Placeholder::Body | Placeholder::Method => false,
-            }),
+            _ => self.signed().is_some_and(|signed| signed.covers_header(name)),
         }
     }
 
-    /// Whether the scheme can work at all.
-    ///
-    /// # Errors
-    /// The first field that cannot be right, and why.
-    pub fn check(&self) -> Result<(), SchemeError> {
-        let fail = |field, problem: &str| {
-            Err(SchemeError {
-                field,
-                problem: problem.into(),
-            })
-        };
-        let header_name = |field, name: &str| {
-            if name.is_empty()
-                || name.len() > 100
-                || !name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            {
-                return fail(field, "is not a header name: letters, digits, - and _, at most 100");
-            }
-            Ok(())
-        };
-        let tolerance = match self {
-            Self::StandardWebhooks(standard) => {
-                header_name("headerPrefix", &standard.header_prefix)?;
-                if standard.key == KeyEncoding::Hex {
-                    return fail("key", "Standard Webhooks secrets are base64 or text");
-                }
-                standard.tolerance
-            }
-            Self::Hmac(hmac) => {
-                hmac.check_parts(&header_name)?;
-                hmac.tolerance
-            }
-        };
-        if tolerance == 0 || tolerance > MAX_TOLERANCE {
-            return fail("tolerance", "is out of range: 1 to 86400 seconds");
-        }
-        Ok(())
+    /// Whether the signature covers the query string.
+    #[must_use]
+    pub fn covers_query(&self) -> bool {
+        self.signed().is_some_and(|signed| signed.signed.contains(&Placeholder::Query))
     }
-}
 
-impl HmacScheme {
-    fn check_parts(
-        &self,
-        header_name: &dyn Fn(&'static str, &str) -> Result<(), SchemeError>,
-    ) -> Result<(), SchemeError> {
-        let fail = |field, problem: &str| {
-            Err(SchemeError {
-                field,
-                problem: problem.into(),
-            })
-        };
-        header_name("header", &self.header)?;
-        if let Some(id) = &self.id {
-            header_name("id.header", &id.header)?;
+    fn signed(&self) -> Option<&Signed> {
+        match self {
+            Self::Hmac(signed) | Self::Ed25519(signed) | Self::EcdsaP256(signed) => Some(signed),
+            _ => None,
         }
-        if let Some(timestamp) = &self.timestamp {
-            header_name("timestamp.header", &timestamp.header)?;
-        }
-        if self.separator.as_deref() == Some("") {
-            return fail(
-                "separator",
-                "is empty: leave it out where the header holds one signature",
-            );
-        }
-        if self.field_separator.is_empty() {
-            return fail("fieldSeparator", "is empty");
-        }
-        if self.signed.contains(&Placeholder::Id) != self.id.is_some() {
-            return fail("id", "must be given when, and only when, the template has {id}");
-        }
-        if self.signed.contains(&Placeholder::Timestamp) != self.timestamp.is_some() {
-            return fail(
-                "timestamp",
-                "must be given when, and only when, the template has {timestamp}: one that is not signed proves nothing",
-            );
-        }
-        Ok(())
     }
 }

@@ -3,6 +3,8 @@
 mod deliveries;
 mod events;
 mod registry;
+mod reverify;
+mod source_health;
 mod sources;
 mod webhooks;
 
@@ -115,6 +117,12 @@ fn put_new<T: Serialize>(table: &str, hash_key: &str, item: &T) -> Result<Transa
         .set_item(Some(write(item)?))
         .condition_expression("attribute_not_exists(#key)")
         .expression_attribute_names("#key", hash_key);
+    Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+}
+
+/// A put that takes the place of what is there, when there is anything.
+fn put<T: Serialize>(table: &str, item: &T) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(write(item)?));
     Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
 }
 

@@ -1,11 +1,12 @@
 //! Sources, their doors, and all secrets.
 
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
 use payload::{OrganizationId, SourceId};
 use serde::Deserialize;
 
-use super::{Dynamo, delete, key, put_new, sdk_error, text};
+use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, sdk_error, text, write};
 use crate::item::{DoorItem, SecretsItem, SourceItem, door_key};
 use crate::{Doors, Secrets, SourceRegistry, Sources, StoreError};
 
@@ -15,7 +16,7 @@ impl Doors for Dynamo {
         let item: Option<DoorItem> = self
             .get(&self.tables.sources, key([("id", &door_key(token_hash))]), false)
             .await?;
-        Ok(item.map(Into::into))
+        item.map(TryInto::try_into).transpose()
     }
 }
 
@@ -28,7 +29,7 @@ impl Secrets for Dynamo {
 
 impl Sources for Dynamo {
     async fn source(&self, id: &SourceId) -> Result<Option<Source>, StoreError> {
-        let item: Option<SourceItem> = self.get(&self.tables.sources, key([("id", id.as_str())]), true).await?;
+        let item: Option<SourceItem> = self.get(&self.tables.sources, source_key(id), true).await?;
         item.map(TryInto::try_into).transpose()
     }
 }
@@ -66,9 +67,9 @@ impl SourceRegistry for Dynamo {
     }
 
     async fn create_source(&self, source: &Source, door: &Door, secrets: &[TimedSecret]) -> Result<(), StoreError> {
-        let mut writes = vec![put_new(&self.tables.sources, "id", &SourceItem::from(source))?];
+        let mut writes = vec![put_new(&self.tables.sources, "id", &SourceItem::try_from(source)?)?];
         for token_hash in &source.token_hashes {
-            writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token_hash))?);
+            writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token_hash)?)?);
         }
         if !secrets.is_empty() {
             writes.push(put_new(
@@ -84,22 +85,109 @@ impl SourceRegistry for Dynamo {
         }
     }
 
+    async fn update_source(
+        &self,
+        before: &Source,
+        source: &Source,
+        door: &Door,
+        secrets: Option<&[TimedSecret]>,
+    ) -> Result<(), StoreError> {
+        if (&before.id, &before.organization) != (&source.id, &source.organization) {
+            return Err(StoreError::Refused("a source keeps its id and its organization".into()));
+        }
+        let stored: Option<SourceItem> = self.get(&self.tables.sources, source_key(&source.id), true).await?;
+        let stored = stored.ok_or(StoreError::Conflict)?;
+        let revision = stored.revision;
+        // Compared as what it says, not as how an earlier version of this code wrote it; the revision then holds until the write.
+        if Source::try_from(stored)? != *before {
+            return Err(StoreError::Conflict);
+        }
+        let mut writes = vec![self.replace_source(source, revision)?];
+        for token_hash in &source.token_hashes {
+            writes.push(put(&self.tables.sources, &DoorItem::new(door, token_hash)?)?);
+        }
+        for gone in before
+            .token_hashes
+            .iter()
+            .filter(|hash| !source.token_hashes.contains(hash))
+        {
+            writes.push(delete(&self.tables.sources, key([("id", &door_key(gone))]))?);
+        }
+        match secrets {
+            None => {}
+            Some([]) => writes.push(delete(&self.tables.secrets, key([("owner", source.id.as_str())]))?),
+            Some(secrets) => {
+                let item = SecretsItem::new(source.id.as_str(), secrets);
+                writes.push(put(&self.tables.secrets, &item)?);
+            }
+        }
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(())
+        }
+    }
+
     async fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> Result<bool, StoreError> {
-        let Some(source) = self
-            .source(id)
-            .await?
-            .filter(|source| source.organization == *organization)
-        else {
+        let stored: Option<SourceItem> = self.get(&self.tables.sources, source_key(id), true).await?;
+        let Some(stored) = stored else { return Ok(false) };
+        let revision = stored.revision;
+        let source = Source::try_from(stored)?;
+        if source.organization != *organization {
             return Ok(false);
-        };
+        }
         let mut writes = vec![
-            delete(&self.tables.sources, key([("id", id.as_str())]))?,
+            self.remove_source(id, revision)?,
             delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
         ];
         for token_hash in &source.token_hashes {
             writes.push(delete(&self.tables.sources, key([("id", &door_key(token_hash))]))?);
         }
-        self.transact(writes).await?;
-        Ok(true)
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(true)
+        }
     }
+}
+
+impl Dynamo {
+    /// Puts a source in the place of the one that had been changed `revision` times; fails when there is another, or none.
+    fn replace_source(&self, source: &Source, revision: u64) -> Result<TransactWriteItem, StoreError> {
+        let item = SourceItem::try_from(source)?.at_revision(revision.saturating_add(1));
+        let put = Put::builder()
+            .table_name(&self.tables.sources)
+            .set_item(Some(write(&item)?))
+            .condition_expression(condition(revision))
+            .set_expression_attribute_values(values(revision));
+        Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+    }
+
+    /// Deletes a source that had been changed `revision` times: a change meanwhile may have given it a door that would stay.
+    fn remove_source(&self, id: &SourceId, revision: u64) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables.sources)
+            .set_key(Some(source_key(id)))
+            .condition_expression(condition(revision))
+            .set_expression_attribute_values(values(revision));
+        Ok(TransactWriteItem::builder()
+            .delete(delete.build().map_err(built)?)
+            .build())
+    }
+}
+
+/// Whether a source is still there and had been changed so many times: a source that never was has no revision.
+fn condition(revision: u64) -> &'static str {
+    match revision {
+        0 => "attribute_exists(id) AND attribute_not_exists(revision)",
+        _ => "revision = :revision",
+    }
+}
+
+fn values(revision: u64) -> Option<Attributes> {
+    (revision > 0).then(|| Attributes::from([(":revision".to_owned(), number(revision))]))
+}
+
+fn source_key(id: &SourceId) -> Attributes {
+    key([("id", id.as_str())])
 }

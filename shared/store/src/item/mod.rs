@@ -10,6 +10,7 @@ mod event;
 mod receipt;
 mod registration;
 mod registry;
+mod source_health;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,8 @@ pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, VersionIte
 pub(crate) use registration::{HEALTH_PREFIX, VERSION_KEY, door_key};
 pub(crate) use registry::{KEY_ITEM, KEY_REF_PREFIX, LEASES, ORGANIZATION_KEY, key_lookup, lease_key, lease_time};
 pub use registry::{KeyItem, KeyRefItem, LeaseItem, OrganizationItem};
+pub use source_health::SourceHealthItem;
+pub(crate) use source_health::{COUNT_PREFIX, source_health_key, source_health_ttl};
 
 use crate::StoreError;
 use payload::{Event, Receipt};

@@ -23,6 +23,8 @@ pub struct ReceiptItem {
     body: Blob,
     /// Milliseconds since 1970.
     at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
     ttl: i64,
 }
 
@@ -64,6 +66,7 @@ impl ReceiptItem {
             headers: Blob::pack(&headers),
             body,
             at: receipt.received_at.as_millisecond(),
+            scheme: receipt.scheme.clone(),
             ttl: expiry(receipt.received_at, days),
         })
     }
@@ -96,6 +99,7 @@ impl TryFrom<ReceiptItem> for Receipt {
                 .collect(),
             body: item.body.unpack()?.into(),
             received_at: timestamp(item.at)?,
+            scheme: item.scheme,
         })
     }
 }
@@ -115,6 +119,8 @@ pub struct OutcomeItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     event: Option<EventId>,
     at: i64,
     ttl: i64,
@@ -124,9 +130,9 @@ impl OutcomeItem {
     /// The item of an outcome that expires together with its receipt.
     #[must_use]
     pub fn new(outcome: &ReceiptOutcome, days: u16) -> Self {
-        let (reason, detail, event) = match &outcome.status {
-            ReceiptStatus::Rejected { reason, detail } => (Some(reason.clone()), Some(detail.clone()), None),
-            ReceiptStatus::Duplicate { event } => (None, None, Some(event.clone())),
+        let (reason, detail, hint, event) = match outcome.status.clone() {
+            ReceiptStatus::Rejected { reason, detail, hint } => (Some(reason), Some(detail), hint, None),
+            ReceiptStatus::Duplicate { event } | ReceiptStatus::Accepted { event } => (None, None, None, Some(event)),
         };
         Self {
             v: SCHEMA_VERSION,
@@ -137,6 +143,7 @@ impl OutcomeItem {
             status: outcome.status.name().into(),
             reason,
             detail,
+            hint,
             event,
             at: outcome.received_at.as_millisecond(),
             ttl: expiry(outcome.received_at, days),
@@ -150,9 +157,11 @@ impl TryFrom<OutcomeItem> for ReceiptOutcome {
     fn try_from(item: OutcomeItem) -> Result<Self, StoreError> {
         let status = match (item.status.as_str(), item.event) {
             ("duplicate", Some(event)) => ReceiptStatus::Duplicate { event },
+            ("accepted", Some(event)) => ReceiptStatus::Accepted { event },
             ("rejected", _) => ReceiptStatus::Rejected {
                 reason: item.reason.unwrap_or_default(),
                 detail: item.detail.unwrap_or_default(),
+                hint: item.hint,
             },
             _ => return Err(StoreError::Unreadable("an unknown status of a receipt".into())),
         };

@@ -2,7 +2,7 @@
 
 use payload::filter::Filter;
 use payload::key::TimedSecret;
-use payload::source::{Door, Source};
+use payload::source::{Door, Provider, Source, SourceOptions};
 use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
 use payload::{OrganizationId, SourceId, WebhookId};
 use secrecy::ExposeSecret;
@@ -19,26 +19,64 @@ pub struct SourceItem {
     id: SourceId,
     organization: OrganizationId,
     name: String,
+    /// The preset's name; empty where the source has a description of its own.
     preset: String,
+    /// That description, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custom: Option<String>,
+    /// What the source says otherwise than its provider's description, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    options: Option<String>,
     enabled: bool,
     salt: String,
     at: i64,
     token_hashes: Vec<String>,
+    /// How often it was changed: who changes it says which state the change was made for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) revision: u64,
 }
 
-impl From<&Source> for SourceItem {
-    fn from(source: &Source) -> Self {
-        Self {
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl SourceItem {
+    /// The same item as the state after `revision` changes.
+    #[must_use]
+    pub fn at_revision(self, revision: u64) -> Self {
+        Self { revision, ..self }
+    }
+}
+
+impl TryFrom<&Source> for SourceItem {
+    type Error = StoreError;
+
+    fn try_from(source: &Source) -> Result<Self, StoreError> {
+        let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
+        let (preset, custom) = match &source.provider {
+            Provider::Preset(name) => (name.clone(), None),
+            Provider::Custom(preset) => (String::new(), Some(serde_json::to_string(preset).map_err(refused)?)),
+        };
+        let has_options = source.options != SourceOptions::default();
+        let options = has_options
+            .then(|| serde_json::to_string(&source.options))
+            .transpose()
+            .map_err(refused)?;
+        Ok(Self {
             v: SCHEMA_VERSION,
             id: source.id.clone(),
             organization: source.organization.clone(),
             name: source.name.clone(),
-            preset: source.preset.clone(),
+            preset,
+            custom,
+            options,
             enabled: source.enabled,
             salt: source.salt.clone(),
             at: source.created_at.as_millisecond(),
             token_hashes: source.token_hashes.clone(),
-        }
+            revision: 0,
+        })
     }
 }
 
@@ -46,11 +84,22 @@ impl TryFrom<SourceItem> for Source {
     type Error = StoreError;
 
     fn try_from(item: SourceItem) -> Result<Self, StoreError> {
+        let unreadable = |_| StoreError::Unreadable("the description of a source".into());
+        let provider = match item.custom {
+            None => Provider::Preset(item.preset),
+            Some(custom) => Provider::Custom(serde_json::from_str(&custom).map_err(unreadable)?),
+        };
+        let options = item
+            .options
+            .map(|options| serde_json::from_str(&options))
+            .transpose()
+            .map_err(unreadable)?;
         Ok(Self {
             id: item.id,
             organization: item.organization,
             name: item.name,
-            preset: item.preset,
+            provider,
+            options: options.unwrap_or_default(),
             enabled: item.enabled,
             salt: item.salt,
             created_at: timestamp(item.at)?,
@@ -70,10 +119,17 @@ pub struct DoorItem {
     tenant: OrganizationId,
     enabled: bool,
     methods: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    required_headers: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    credential_headers: Vec<String>,
+    #[serde(rename = "requiredHeaders", default, skip_serializing_if = "Vec::is_empty")]
+    required: Vec<String>,
+    #[serde(rename = "credentialHeaders", default, skip_serializing_if = "Vec::is_empty")]
+    credentials: Vec<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    scheme: String,
+    /// JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handshake: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verify_token_hash: Option<String>,
     salt: String,
     success_status: u16,
 }
@@ -85,35 +141,50 @@ pub(crate) fn door_key(token_hash: &str) -> String {
 
 impl DoorItem {
     /// The item of a door under one token's hash.
-    #[must_use]
-    pub fn new(door: &Door, token_hash: &str) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when its handshake cannot be written as JSON.
+    pub fn new(door: &Door, token_hash: &str) -> Result<Self, StoreError> {
+        let handshake = door.handshake.as_ref().map(serde_json::to_string).transpose();
+        Ok(Self {
             v: SCHEMA_VERSION,
             id: door_key(token_hash),
             source: door.source.clone(),
             tenant: door.organization.clone(),
             enabled: door.enabled,
             methods: door.methods.clone(),
-            required_headers: door.required_headers.clone(),
-            credential_headers: door.credential_headers.clone(),
+            required: door.required.clone(),
+            credentials: door.credentials.clone(),
+            scheme: door.scheme.clone(),
+            handshake: handshake.map_err(|error| StoreError::Refused(error.to_string()))?,
+            verify_token_hash: door.verify_token_hash.clone(),
             salt: door.salt.clone(),
             success_status: door.success_status,
-        }
+        })
     }
 }
 
-impl From<DoorItem> for Door {
-    fn from(item: DoorItem) -> Self {
-        Self {
+impl TryFrom<DoorItem> for Door {
+    type Error = StoreError;
+
+    fn try_from(item: DoorItem) -> Result<Self, StoreError> {
+        let handshake = item
+            .handshake
+            .map(|handshake| serde_json::from_str(&handshake))
+            .transpose();
+        Ok(Self {
             source: item.source,
             organization: item.tenant,
             enabled: item.enabled,
             methods: item.methods,
-            required_headers: item.required_headers,
-            credential_headers: item.credential_headers,
+            required: item.required,
+            credentials: item.credentials,
+            scheme: item.scheme,
+            handshake: handshake.map_err(|_| StoreError::Unreadable("the handshake of a door".into()))?,
+            verify_token_hash: item.verify_token_hash,
             salt: item.salt,
             success_status: item.success_status,
-        }
+        })
     }
 }
 

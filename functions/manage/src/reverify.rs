@@ -1,0 +1,103 @@
+//! `…/reverify`: what was rejected is verified once more, after the mistake behind it was mended.
+//!
+//! The work is `verify`'s: here a receipt in the inbox is only marked, so that its stream record wakes `verify`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use payload::source_health::Again;
+use payload::{Clock, ReceiptId, SourceId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::auth::Caller;
+use crate::body::{Id, Json};
+use crate::fields::required;
+use crate::problem::ApiError;
+use crate::receipts::{self, Status};
+use crate::{App, Store, sources};
+
+/// The most receipts that one call asks to be verified again: what is marked within the time that a request has.
+pub(crate) const MAX_RECEIPTS: u16 = 500;
+
+/// How many receipts are marked at the same time.
+const CONCURRENCY: usize = 16;
+
+/// `POST /v1/sources/{id}/reverify`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Span {
+    /// When the first of them arrived.
+    since: Option<Timestamp>,
+    /// The receipt behind which to go on: `next` of the answer before.
+    after: Option<ReceiptId>,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    /// How many receipts are verified again.
+    requested: usize,
+    /// Where to go on; `null` when these were all.
+    next: Option<ReceiptId>,
+}
+
+/// Asks that a rejected receipt be verified again, under whatever scheme its source has now: 202.
+///
+/// What is not rejected is refused. Of a receipt without any outcome it cannot be told whether it became an event before its source was
+/// described in another way, and then it would become another one.
+pub(crate) async fn receipt<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<ReceiptId>,
+) -> Result<Response, ApiError> {
+    let found = receipts::find(&app.store, caller.organization(), id.clone()).await?;
+    match found.status {
+        Status::Rejected { .. } => {}
+        Status::Accepted { .. } => return Err(ApiError::NotRejected("It became an event already.")),
+        Status::Duplicate { .. } => return Err(ApiError::NotRejected("It repeats an event that is there already.")),
+        Status::Received => {
+            return Err(ApiError::NotRejected(
+                "It has not been decided yet, or became an event.",
+            ));
+        }
+    }
+    let again = Again::new(false);
+    if app.store.ask_again(caller.organization(), &id, &again).await? {
+        Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id }))).into_response())
+    } else {
+        // Its outcome outlived it.
+        Err(ApiError::NotFound)
+    }
+}
+
+/// Asks that what a source rejected since a time be verified again, never under a weaker scheme than it came for: 202 with how many there
+/// are. When it breaks off, the same call again does no harm.
+pub(crate) async fn source<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<SourceId>,
+    Json(span): Json<Span>,
+) -> Result<Response, ApiError> {
+    // Ids carry a time since 1970.
+    let since = required(span.since, "/since")?.max(Timestamp::UNIX_EPOCH);
+    let (store, organization) = (&app.store, caller.organization());
+    sources::find(store, organization, &id).await?;
+    let receipts = store
+        .rejected_since(organization, &id, since, span.after.as_ref(), MAX_RECEIPTS)
+        .await?;
+    let next = receipts
+        .last()
+        .filter(|_| receipts.len() >= usize::from(MAX_RECEIPTS))
+        .cloned();
+    let again = &Again::new(true);
+    let requested = stream::iter(receipts)
+        .map(|receipt| async move { store.ask_again(organization, &receipt, again).await })
+        .buffer_unordered(CONCURRENCY)
+        .try_fold(0, async |asked, is_there| Ok(asked + usize::from(is_there)))
+        .await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(Asked { requested, next })).into_response())
+}

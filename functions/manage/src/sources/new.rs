@@ -1,0 +1,134 @@
+//! `POST /v1/sources`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{Extensions, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use payload::id::random;
+use payload::key::TimedSecret;
+use payload::preset::Duplicates;
+use payload::source::{IngestToken, Provider, Source, SourceOptions};
+use payload::{Clock, OrganizationId, SourceId};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::view::View;
+use super::{checked, find_preset, secret, shape};
+use crate::auth::Caller;
+use crate::body::Json;
+use crate::fields::{self, required};
+use crate::problem::ApiError;
+use crate::{App, MAX_SOURCES, Store};
+
+/// `POST /v1/sources`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewSource {
+    name: Option<String>,
+    /// A preset's name.
+    preset: Option<String>,
+    /// A description of the source's own, in the schema of a preset.
+    custom: Option<Value>,
+    /// The secret as the provider shows it.
+    secret: Option<SecretString>,
+    /// The token of a handshake, as it is entered at the provider.
+    verify_token: Option<SecretString>,
+    /// Another scheme than the preset's.
+    scheme: Option<Value>,
+    duplicates: Option<Duplicates>,
+    public_url: Option<String>,
+    base_url: Option<String>,
+    success_status: Option<u16>,
+}
+
+/// Creates a source: 201 with its receiving URL, which is shown only here.
+pub(crate) async fn create<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    extensions: Extensions,
+    Json(mut new): Json<NewSource>,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let token = IngestToken::generate();
+    let typed = new.secret.take();
+    let source = new.into_source(caller.organization(), &token, now)?;
+    let effective = checked(&source)?;
+    let typed = if effective.scheme.needs_secret() {
+        Some(required(typed, "/secret")?)
+    } else {
+        typed
+    };
+    let stored = typed
+        .map(|typed| secret::stored(effective.scheme, &typed, &source.salt))
+        .transpose()?;
+    let secrets: Vec<TimedSecret> = stored
+        .map(|value| TimedSecret {
+            value,
+            created_at: now,
+            expires_at: None,
+        })
+        .into_iter()
+        .collect();
+    let origin = app.settings.origin(&extensions).ok_or(ApiError::NoPublicUrl)?;
+    if app.store.sources_of(caller.organization()).await?.len() >= MAX_SOURCES {
+        return Err(ApiError::LimitReached {
+            what: "sources",
+            limit: MAX_SOURCES,
+        });
+    }
+    app.store.create_source(&source, &effective.door(), &secrets).await?;
+    let view = View::of(&source).with_receiving_url(origin.receiving_url(&token));
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, format!("/v1/sources/{}", source.id))],
+        axum::Json(view),
+    )
+        .into_response())
+}
+
+impl NewSource {
+    fn into_source(
+        self,
+        organization: &OrganizationId,
+        token: &IngestToken,
+        now: Timestamp,
+    ) -> Result<Source, ApiError> {
+        let name = fields::name(self.name)?;
+        let provider = match (self.preset, self.custom) {
+            (Some(_), Some(_)) => return Err(shape::both_providers()),
+            (None, Some(custom)) => Provider::Custom(shape::custom(&custom)?),
+            (preset, None) => {
+                let preset = preset.ok_or_else(|| ApiError::invalid("/preset", "is required, or custom"))?;
+                Provider::Preset(find_preset(&preset)?.name.clone())
+            }
+        };
+        let scheme = self
+            .scheme
+            .map(|scheme| shape::scheme(&scheme, "/scheme"))
+            .transpose()?;
+        let salt = hex::encode(random::<16>());
+        let verify_token = self.verify_token.map(|token| secret::verify_token_hash(&token, &salt));
+        Ok(Source {
+            id: SourceId::generate(now),
+            organization: organization.clone(),
+            name,
+            provider,
+            options: SourceOptions {
+                scheme,
+                duplicates: self.duplicates,
+                public_url: self.public_url,
+                base_url: self.base_url,
+                verify_token_hash: verify_token.transpose()?,
+                success_status: self.success_status,
+            },
+            enabled: true,
+            salt,
+            created_at: now,
+            token_hashes: vec![token.hash()],
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! `PATCH /v1/sources/{id}`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use payload::key::TimedSecret;
+use payload::scheme::Scheme;
+use payload::source::{Provider, Source};
+use payload::{Clock, SourceId};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::view::View;
+use super::{checked, effective, find, find_preset, secret, shape};
+use crate::auth::Caller;
+use crate::body::{self, Id, MergePatch};
+use crate::fields;
+use crate::problem::ApiError;
+use crate::{App, Store};
+
+/// A member of a merge patch.
+#[derive(Debug, Default)]
+enum Member<T> {
+    /// Not there: what is stays as it is.
+    #[default]
+    Absent,
+    /// `null`: what is is removed.
+    Null,
+    /// What is to be.
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Given))
+    }
+}
+
+impl<T> Member<T> {
+    /// The new value, of a field that is always there.
+    fn replacement(self, pointer: &str) -> Result<Option<T>, ApiError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Null => Err(ApiError::invalid(pointer, "cannot be removed")),
+            Self::Given(value) => Ok(Some(value)),
+        }
+    }
+
+    /// The same member, its value turned into another.
+    fn try_map<U>(self, turn: impl FnOnce(T) -> Result<U, ApiError>) -> Result<Member<U>, ApiError> {
+        Ok(match self {
+            Self::Absent => Member::Absent,
+            Self::Null => Member::Null,
+            Self::Given(value) => Member::Given(turn(value)?),
+        })
+    }
+
+    /// Changes an option.
+    fn apply(self, option: &mut Option<T>) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *option = None,
+            Self::Given(value) => *option = Some(value),
+        }
+    }
+}
+
+/// `PATCH /v1/sources/{id}`
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Patch {
+    name: Member<String>,
+    enabled: Member<bool>,
+    preset: Member<String>,
+    custom: Member<Value>,
+    scheme: Member<Value>,
+    duplicates: Member<Value>,
+    public_url: Member<String>,
+    base_url: Member<String>,
+    success_status: Member<u16>,
+    verify_token: Member<SecretString>,
+    secret: Member<SecretString>,
+    /// For how many seconds the secrets that are replaced stay valid.
+    previous_secret_expires_in: Member<u32>,
+}
+
+/// What a patch says of the secret.
+struct NewSecret {
+    value: Member<SecretString>,
+    overlap: u32,
+}
+
+/// Changes a source: 200 with what it is now. What is not named stays as it is; `null` removes an option.
+pub(crate) async fn update<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<SourceId>,
+    MergePatch(mut patch): MergePatch<Patch>,
+) -> Result<Response, ApiError> {
+    let before = find(&app.store, caller.organization(), &id).await?;
+    let new_secret = patch.take_secret()?;
+    let source = patch.apply(&before)?;
+    // A later version may ask for more than that under which it was described: it can still be renamed and disabled.
+    let after = if (&source.provider, &source.options) == (&before.provider, &before.options) {
+        effective(&source)?
+    } else {
+        checked(&source)?
+    };
+    let scheme_before = before.effective().map(|before| before.scheme);
+    let secrets = new_secret
+        .secrets(&app.store, &source, scheme_before, after.scheme, app.clock.now())
+        .await?;
+    if source != before || secrets.is_some() {
+        app.store
+            .update_source(&before, &source, &after.door(), secrets.as_deref())
+            .await?;
+    }
+    Ok(axum::Json(View::of(&source)).into_response())
+}
+
+impl Patch {
+    fn take_secret(&mut self) -> Result<NewSecret, ApiError> {
+        let value = std::mem::take(&mut self.secret);
+        let mut overlap = None;
+        std::mem::take(&mut self.previous_secret_expires_in).apply(&mut overlap);
+        let field = "/previousSecretExpiresIn";
+        if overlap.is_some() && !matches!(value, Member::Given(_)) {
+            return Err(ApiError::invalid(field, "is given together with a new secret only"));
+        }
+        if overlap.is_some_and(|overlap| overlap > secret::MAX_OVERLAP) {
+            let problem = format!("is out of range: 0 to {} seconds", secret::MAX_OVERLAP);
+            return Err(ApiError::invalid(field, problem));
+        }
+        Ok(NewSecret {
+            value,
+            overlap: overlap.unwrap_or(0),
+        })
+    }
+
+    fn apply(self, before: &Source) -> Result<Source, ApiError> {
+        let mut source = before.clone();
+        if let Some(name) = self.name.replacement("/name")? {
+            source.name = fields::name(Some(name))?;
+        }
+        if let Some(enabled) = self.enabled.replacement("/enabled")? {
+            source.enabled = enabled;
+        }
+        if let Some(provider) = provider(self.preset, self.custom, &before.provider)? {
+            source.provider = provider;
+        }
+        // A patch of these two changes what the source shows: its own, or else what its provider's description says.
+        let shown = effective(&source)?;
+        let scheme = self.scheme.try_map(|patch| {
+            let value = patched(shown.scheme, patch, "/scheme")?;
+            shape::scheme(&value, "/scheme")
+        })?;
+        let duplicates = self.duplicates.try_map(|patch| {
+            let value = patched(&shown.duplicates, patch, "/duplicates")?;
+            body::read(&value, "/duplicates")
+        })?;
+        let verify_token = self
+            .verify_token
+            .try_map(|token| secret::verify_token_hash(&token, &source.salt))?;
+        let options = &mut source.options;
+        scheme.apply(&mut options.scheme);
+        duplicates.apply(&mut options.duplicates);
+        self.public_url.apply(&mut options.public_url);
+        self.base_url.apply(&mut options.base_url);
+        self.success_status.apply(&mut options.success_status);
+        verify_token.apply(&mut options.verify_token_hash);
+        Ok(source)
+    }
+}
+
+/// Whose webhooks the source receives then. Naming a preset or a description takes the place of the other.
+fn provider(preset: Member<String>, custom: Member<Value>, before: &Provider) -> Result<Option<Provider>, ApiError> {
+    match (preset, custom) {
+        (Member::Given(_), Member::Given(_)) => Err(shape::both_providers()),
+        (Member::Given(name), _) => Ok(Some(Provider::Preset(find_preset(&name)?.name.clone()))),
+        (_, Member::Given(patch)) => {
+            let value = match before {
+                Provider::Custom(custom) => patched(&**custom, patch, "/custom")?,
+                Provider::Preset(_) => patched(&Value::Null, patch, "/custom")?,
+            };
+            Ok(Some(Provider::Custom(shape::custom(&value)?)))
+        }
+        (Member::Null, _) if matches!(before, Provider::Preset(_)) => Err(ApiError::invalid(
+            "/preset",
+            "cannot be removed, unless custom takes its place",
+        )),
+        (_, Member::Null) if matches!(before, Provider::Custom(_)) => Err(ApiError::invalid(
+            "/custom",
+            "cannot be removed, unless preset takes its place",
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// What a member is after a patch of it.
+fn patched<T: Serialize>(before: &T, patch: Value, at: &str) -> Result<Value, ApiError> {
+    let mut value = serde_json::to_value(before).map_err(|error| ApiError::invalid(at, error))?;
+    shape::merge(&mut value, patch);
+    Ok(value)
+}
+
+impl NewSecret {
+    /// The secrets that are to be stored instead of those that are; nothing where those may stay.
+    async fn secrets<S: Store>(
+        self,
+        store: &S,
+        source: &Source,
+        before: Option<&Scheme>,
+        after: &Scheme,
+        now: Timestamp,
+    ) -> Result<Option<Vec<TimedSecret>>, ApiError> {
+        let needed = |problem: &str| ApiError::invalid("/secret", problem);
+        match self.value {
+            Member::Given(typed) => {
+                let value = secret::stored(after, &typed, &source.salt)?;
+                let (usable, _) = usable(store, source, before, after).await?;
+                Ok(Some(secret::rotated(usable, value, now, self.overlap)))
+            }
+            Member::Null if after.needs_secret() => Err(needed("cannot be removed: the scheme needs one")),
+            _ if before == Some(after) => Ok(None),
+            _ if !after.needs_secret() => Ok(Some(Vec::new())),
+            _ => {
+                let (usable, all) = usable(store, source, before, after).await?;
+                if !usable.iter().any(|secret| secret.is_valid_at(now)) {
+                    return Err(needed("is required: the stored one cannot be used with this scheme"));
+                }
+                // Written only where it must be: another secret may come in at this moment.
+                Ok((!all).then_some(usable))
+            }
+        }
+    }
+}
+
+/// The stored secrets that mean something under the scheme that will hold, and whether these are all.
+async fn usable<S: Store>(
+    store: &S,
+    source: &Source,
+    before: Option<&Scheme>,
+    after: &Scheme,
+) -> Result<(Vec<TimedSecret>, bool), ApiError> {
+    if !before.is_some_and(|before| secret::outlives(before, after)) {
+        return Ok((Vec::new(), false));
+    }
+    let mut secrets = store.secrets(source.id.as_str()).await?;
+    let stored = secrets.len();
+    secrets.retain(|secret| after.keys(&secret.value).is_ok());
+    let all = secrets.len() == stored;
+    Ok((secrets, all))
+}

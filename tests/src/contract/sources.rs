@@ -1,0 +1,159 @@
+//! Sources, their doors and their secrets.
+
+use payload::key::TimedSecret;
+use payload::source::{Door, IngestToken, Provider, Source, SourceOptions};
+use payload::{OrganizationId, SourceId};
+use secrecy::ExposeSecret;
+use store::{Doors, Dynamo, Secrets, SourceRegistry, Sources, StoreError};
+
+use super::now;
+
+fn source(token: &IngestToken) -> (Source, Door) {
+    let source = Source {
+        id: SourceId::generate(now()),
+        organization: OrganizationId::generate(now()),
+        name: "n".into(),
+        provider: Provider::Preset("quartr".into()),
+        options: SourceOptions::default(),
+        enabled: true,
+        salt: "s".into(),
+        created_at: now(),
+        token_hashes: vec![token.hash()],
+    };
+    let door = source.effective().expect("the preset is there").door();
+    (source, door)
+}
+
+fn secret(text: &str) -> TimedSecret {
+    TimedSecret {
+        value: text.into(),
+        created_at: now(),
+        expires_at: None,
+    }
+}
+
+pub(super) async fn sources_their_doors_and_secrets_come_and_go_together(store: &Dynamo) {
+    let token = IngestToken::generate();
+    let (source, door) = source(&token);
+    let secret = secret("whsec_x");
+    store
+        .create_source(&source, &door, std::slice::from_ref(&secret))
+        .await
+        .expect("create");
+    assert_eq!(
+        store.create_source(&source, &door, &[]).await,
+        Err(StoreError::Conflict)
+    );
+    assert_eq!(store.door(&token.hash()).await, Ok(Some(door)));
+    assert_eq!(store.door(&IngestToken::generate().hash()).await, Ok(None));
+    assert_eq!(store.source(&source.id).await, Ok(Some(source.clone())));
+    assert_eq!(
+        store.sources_of(&source.organization).await,
+        Ok(vec![source.clone()]),
+        "doors are not in the list"
+    );
+    let secrets = store.secrets(source.id.as_str()).await.expect("secrets");
+    assert_eq!(secrets[0].value.expose_secret(), "whsec_x");
+
+    let stranger = OrganizationId::generate(now());
+    assert_eq!(store.sources_of(&stranger).await, Ok(vec![]));
+    assert_eq!(
+        store.delete_source(&stranger, &source.id).await,
+        Ok(false),
+        "not theirs"
+    );
+    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
+    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(false));
+    assert_eq!(store.door(&token.hash()).await, Ok(None));
+    assert!(store.secrets(source.id.as_str()).await.expect("secrets").is_empty());
+}
+
+async fn secrets_of(store: &Dynamo, source: &Source) -> Vec<String> {
+    let secrets = store.secrets(source.id.as_str()).await.expect("secrets");
+    let text = |secret: &TimedSecret| secret.value.expose_secret().to_owned();
+    secrets.iter().map(text).collect()
+}
+
+pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dynamo) {
+    let (first, second) = (IngestToken::generate(), IngestToken::generate());
+    let (source, door) = source(&first);
+    store
+        .create_source(&source, &door, &[secret("old")])
+        .await
+        .expect("create");
+
+    let mut renamed = source.clone();
+    renamed.name = "renamed".into();
+    renamed.options.success_status = Some(200);
+    renamed.token_hashes.push(second.hash());
+    let new_door = renamed.effective().expect("the preset is there").door();
+    store
+        .update_source(&source, &renamed, &new_door, None)
+        .await
+        .expect("update");
+    assert_eq!(store.source(&source.id).await, Ok(Some(renamed.clone())));
+    for token in [&first, &second] {
+        assert_eq!(store.door(&token.hash()).await, Ok(Some(new_door.clone())));
+    }
+    assert_eq!(secrets_of(store, &source).await, ["old"], "they were not given");
+    assert_eq!(store.sources_of(&source.organization).await, Ok(vec![renamed.clone()]));
+
+    let rotated = Source {
+        token_hashes: vec![second.hash()],
+        ..renamed.clone()
+    };
+    let stale = store
+        .update_source(&source, &rotated, &door, Some(&[secret("lost")]))
+        .await;
+    assert_eq!(stale, Err(StoreError::Conflict), "it is no longer as it was");
+    assert_eq!(store.source(&source.id).await, Ok(Some(renamed.clone())));
+    assert_eq!(secrets_of(store, &source).await, ["old"], "all or nothing");
+
+    let secrets = [secret("new"), secret("old")];
+    store
+        .update_source(&renamed, &rotated, &new_door, Some(&secrets))
+        .await
+        .expect("update");
+    assert_eq!(
+        store.door(&first.hash()).await,
+        Ok(None),
+        "its token leads nowhere any more"
+    );
+    assert_eq!(store.door(&second.hash()).await, Ok(Some(new_door.clone())));
+    assert_eq!(secrets_of(store, &source).await, ["new", "old"]);
+
+    let moved = Source {
+        organization: OrganizationId::generate(now()),
+        ..rotated.clone()
+    };
+    let refused = store.update_source(&rotated, &moved, &new_door, None).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
+    assert_eq!(store.door(&second.hash()).await, Ok(None));
+    let gone = store.update_source(&rotated, &rotated, &new_door, None).await;
+    assert_eq!(gone, Err(StoreError::Conflict), "an update creates nothing");
+}
+
+pub(super) async fn of_concurrent_changes_of_a_source_one_wins(store: &Dynamo) {
+    let (source, door) = source(&IngestToken::generate());
+    store.create_source(&source, &door, &[]).await.expect("create");
+    let names = ["a", "b", "c", "d"];
+    let changes = names.map(|name| Source {
+        name: name.into(),
+        ..source.clone()
+    });
+    let outcomes = futures::future::join_all(
+        changes
+            .iter()
+            .map(|change| store.update_source(&source, change, &door, None)),
+    )
+    .await;
+    let won: Vec<&Source> = outcomes
+        .iter()
+        .zip(&changes)
+        .filter(|(outcome, _)| outcome.is_ok())
+        .map(|(_, source)| source)
+        .collect();
+    assert_eq!(won.len(), 1, "{outcomes:?}");
+    assert_eq!(store.source(&source.id).await, Ok(Some(won[0].clone())));
+}
