@@ -99,8 +99,12 @@ impl Api {
 
     /// Registers a webhook for these event types (all when there are none).
     pub async fn webhook(&self, url: &str, types: &[&str]) -> Registered {
-        let body = json!({"name": "test", "url": url, "filter": {"types": types}});
-        let (status, json) = self.call(Method::POST, "/v1/webhooks", Some(&body)).await;
+        self.webhook_with(&json!({"name": "test", "url": url, "filter": {"types": types}})).await
+    }
+
+    /// Registers a webhook as this request says.
+    pub async fn webhook_with(&self, request: &Value) -> Registered {
+        let (status, json) = self.call(Method::POST, "/v1/webhooks", Some(request)).await;
         assert_eq!(status, StatusCode::CREATED, "{json}");
         Registered {
             id: json["id"].as_str().expect("an id").to_owned(),

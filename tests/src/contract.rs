@@ -4,22 +4,18 @@
 mod deliveries;
 mod reverification;
 mod sources;
+mod webhooks;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use payload::event::{Content, EventMeta};
 use payload::id::Identity;
-use payload::key::TimedSecret;
 use payload::organization::{ApiKey, ApiKeyText, Organization, Role};
 use payload::receipt::{Header, ReceiptOutcome, ReceiptStatus};
-use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
-use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
-use store::{
-    Dynamo, Events, HealthLog, Inbox, Keys, Organizations, PutEvent, RawReceipts, Receipts, Secrets, StoreError,
-    WebhookSets, Webhooks,
-};
+use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId};
+use store::{Dynamo, Events, Inbox, Keys, Organizations, PutEvent, RawReceipts, Receipts, StoreError};
 
 /// Runs every case, one after another.
 pub async fn run(store: &Arc<Dynamo>) {
@@ -33,8 +29,13 @@ pub async fn run(store: &Arc<Dynamo>) {
     sources::sources_their_doors_and_secrets_come_and_go_together(store).await;
     sources::a_source_is_replaced_with_its_doors_and_secrets(store).await;
     sources::of_concurrent_changes_of_a_source_one_wins(store).await;
-    webhooks_count_their_sets_version(store).await;
-    health_is_an_item_of_its_own(store).await;
+    webhooks::they_count_their_sets_version(store).await;
+    webhooks::one_is_replaced_with_its_secrets(store).await;
+    webhooks::of_concurrent_changes_one_wins(store).await;
+    webhooks::their_secrets_come_back_as_they_were(store).await;
+    webhooks::health_is_an_item_of_its_own(store).await;
+    webhooks::each_change_of_health_is_news_once(store).await;
+    webhooks::enabling_takes_back_what_was_disabled(store).await;
     deliveries::a_delivery_is_created_once_and_updated_under_its_fence(store).await;
     deliveries::due_deliveries_are_found_in_their_bucket(store).await;
     deliveries::a_lease_is_held_by_one_owner_at_a_time(store).await;
@@ -69,6 +70,7 @@ pub fn event(organization: &OrganizationId, receipt: Option<ReceiptId>, provider
         organization: organization.clone(),
         receipt,
         received_at: now(),
+        hops: 0,
         meta: EventMeta {
             id,
             event_type: "a.created".into(),
@@ -179,95 +181,6 @@ async fn outcomes_of_receipts_are_kept(store: &Dynamo) {
     store.put_outcome(&outcome).await.expect("put");
     store.put_outcome(&outcome).await.expect("repeating it changes nothing");
     assert_eq!(store.outcome(&outcome.id).await, Ok(Some(outcome)));
-}
-
-fn webhook(organization: &OrganizationId) -> Webhook {
-    Webhook {
-        id: WebhookId::generate(now()),
-        organization: organization.clone(),
-        name: "n".into(),
-        url: DestinationUrl::parse("https://example.com/hook", HttpPolicy::HttpsOnly).expect("a good URL"),
-        filter: serde_json::from_str(r#"{"types":["a.*"]}"#).expect("a good filter"),
-        format: Format::Raw,
-        enabled: true,
-        created_at: now(),
-    }
-}
-
-async fn webhooks_count_their_sets_version(store: &Dynamo) {
-    let organization = OrganizationId::generate(now());
-    assert!(store.webhook_set(&organization).await.expect("set").webhooks.is_empty());
-    let secret = TimedSecret {
-        value: "whsec_x".into(),
-        created_at: now(),
-        expires_at: None,
-    };
-    let (first, second) = (webhook(&organization), webhook(&organization));
-    for webhook in [&first, &second] {
-        store
-            .create_webhook(webhook, std::slice::from_ref(&secret))
-            .await
-            .expect("create");
-    }
-    assert_eq!(store.create_webhook(&first, &[]).await, Err(StoreError::Conflict));
-    let ids = |webhooks: &[Webhook]| {
-        webhooks
-            .iter()
-            .map(|webhook| webhook.id.clone())
-            .collect::<HashSet<_>>()
-    };
-    let both = HashSet::from([first.id.clone(), second.id.clone()]);
-    assert_eq!(
-        ids(&store.webhook_set(&organization).await.expect("set").webhooks),
-        both
-    );
-    let cached = store.webhook_set(&organization).await.expect("set");
-    assert!(
-        Arc::ptr_eq(
-            &cached.webhooks,
-            &store.webhook_set(&organization).await.expect("set").webhooks
-        ),
-        "cached"
-    );
-    assert_eq!(ids(&store.webhooks_of(&organization).await.expect("list")), both);
-    assert_eq!(store.webhook(&organization, &first.id).await, Ok(Some(first.clone())));
-
-    let stranger = OrganizationId::generate(now());
-    assert_eq!(store.webhook(&stranger, &first.id).await, Ok(None));
-    assert_eq!(store.delete_webhook(&stranger, &first.id).await, Ok(false));
-    assert_eq!(store.delete_webhook(&organization, &first.id).await, Ok(true));
-    let left = store.webhook_set(&organization).await.expect("set");
-    assert_eq!(
-        ids(&left.webhooks),
-        HashSet::from([second.id]),
-        "the next reading knows"
-    );
-    assert!(store.secrets(first.id.as_str()).await.expect("secrets").is_empty());
-}
-
-async fn health_is_an_item_of_its_own(store: &Dynamo) {
-    let webhook = webhook(&OrganizationId::generate(now()));
-    let organization = &webhook.organization;
-    store.create_webhook(&webhook, &[]).await.expect("create");
-    let health = Health {
-        webhook: webhook.id.clone(),
-        failing_since: Some(now()),
-    };
-    store.set_failing(organization, &health).await.expect("set");
-    let later = Health {
-        failing_since: Some(now() + SignedDuration::from_secs(60)),
-        ..health.clone()
-    };
-    store.set_failing(organization, &later).await.expect("set again");
-    let set = store.webhook_set(organization).await.expect("set");
-    assert_eq!(set.failing.get(&webhook.id), Some(&health), "the first time stands");
-    assert_eq!(set.webhooks.len(), 1);
-    store.clear_failing(organization, &webhook.id).await.expect("clear");
-    store
-        .clear_failing(organization, &webhook.id)
-        .await
-        .expect("clear again");
-    assert!(store.webhook_set(organization).await.expect("set").failing.is_empty());
 }
 
 async fn organizations_and_keys(store: &Dynamo) {

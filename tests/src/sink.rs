@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use payload::outbound::{SigningKey, sign};
 use tokio::task::JoinHandle;
@@ -21,6 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// One request that arrived.
 #[derive(Debug, Clone)]
 pub struct Arrival {
+    /// Its method.
+    pub method: Method,
+    /// Its query, without the question mark.
+    pub query: String,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -43,15 +47,16 @@ impl Arrival {
         serde_json::from_slice(&self.body).expect("a JSON body")
     }
 
-    /// Whether it is signed with this secret over exactly these bytes.
+    /// Whether it is signed with this secret over exactly these bytes: its body, or its query where it is a GET.
     #[must_use]
     pub fn is_signed_with(&self, secret: &str) -> bool {
+        let signed = if self.method == Method::GET { self.query.as_bytes() } else { &self.body };
         let key = SigningKey::parse(&secret.to_owned().into()).expect("a signing secret");
         let at =
             Timestamp::from_second(self.header("webhook-timestamp").parse().expect("a timestamp")).expect("a time");
         self.header("webhook-signature")
             .split(' ')
-            .any(|one| one == sign(std::slice::from_ref(&key), self.header("webhook-id"), at, &self.body))
+            .any(|one| one == sign(std::slice::from_ref(&key), self.header("webhook-id"), at, signed))
     }
 }
 
@@ -60,6 +65,10 @@ impl Arrival {
 pub enum Behaviour {
     /// Answers with this status.
     Answer(u16),
+    /// Answers with this status and this body.
+    Say(u16, &'static str),
+    /// Answers 429 with this `Retry-After`.
+    Throttle(&'static str),
     /// Never answers.
     Hang,
 }
@@ -129,16 +138,28 @@ impl Sink {
     }
 }
 
-async fn take(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
-    lock(&inner.arrivals).push(Arrival { headers, body });
+async fn take(
+    State(inner): State<Arc<Inner>>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    lock(&inner.arrivals).push(Arrival {
+        method,
+        query: query.unwrap_or_default(),
+        headers,
+        body,
+    });
     let behaviour = lock(&inner.next)
         .pop_front()
         .or(*lock(&inner.after))
         .unwrap_or(Behaviour::Answer(200));
+    let status = |status| StatusCode::from_u16(status).expect("a status");
     match behaviour {
-        Behaviour::Answer(status) => {
-            (StatusCode::from_u16(status).expect("a status"), "answer of the sink").into_response()
-        }
+        Behaviour::Answer(code) => (status(code), "answer of the sink").into_response(),
+        Behaviour::Say(code, text) => (status(code), text).into_response(),
+        Behaviour::Throttle(retry_after) => (status(429), [("retry-after", retry_after)], "later").into_response(),
         Behaviour::Hang => std::future::pending().await,
     }
 }

@@ -4,34 +4,52 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use delivery::{Deadline, Memo, Message, Next, Request, Sender, SigningKeys, report};
+use delivery::policy::Exhaustion;
+use delivery::{Deadline, Memo, Message, Next, Place, Request, Sender, SignedPart, SigningKeys, report};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use payload::delivery::{Delivery, DeliveryStatus};
-use payload::webhook::{Health, Webhook};
+use jiff::Timestamp;
+use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
+use payload::event::{BrokenEvent, MAX_HOPS};
+use payload::own::{self, News};
+use payload::webhook::{DestinationHeader, Disabled, DisabledReason, Format, Method, Webhook};
 use payload::{Clock, Event, OrganizationId, WebhookId};
 use serde_dynamo::Item;
-use store::{StoreError, WebhookSet, item};
+use store::{StoreError, item};
 use tokio::sync::Semaphore;
 
 use crate::record::Trouble;
+use crate::sets::OrganizationSet;
 use crate::{Parts, Store};
 
 /// What the records of one batch share: everything about an organization or a webhook is read once.
 pub(crate) struct Batch<S, D, C> {
     parts: Arc<Parts<S, D, C>>,
     deadline: Deadline,
-    sets: Memo<OrganizationId, Result<Arc<WebhookSet>, StoreError>>,
+    sets: Memo<OrganizationId, Result<Arc<OrganizationSet>, StoreError>>,
     lanes: Memo<WebhookId, Arc<Lane>>,
     in_flight: Semaphore,
 }
 
 /// One webhook within a batch.
 struct Lane {
-    keys: Result<Option<SigningKeys>, StoreError>,
+    secrets: Result<LaneSecrets, StoreError>,
     in_flight: Semaphore,
     /// Whether this batch has noted that it fails.
     noted: AtomicBool,
+}
+
+/// What requests to one webhook carry.
+struct LaneSecrets {
+    keys: Option<SigningKeys>,
+    headers: Vec<DestinationHeader>,
+}
+
+/// Whether Hookline sends a webhook nothing any more.
+fn is_disabled(set: &OrganizationSet, webhook: &Webhook) -> bool {
+    set.health
+        .get(&webhook.id)
+        .is_some_and(|health| health.disabled.is_some())
 }
 
 /// Why a delivery is left to `retry` without an attempt.
@@ -42,6 +60,8 @@ enum Parked {
     TooManyMatches,
     NoTimeLeft,
     NoSecret,
+    /// The webhook takes only so many requests, and its next place is then.
+    Paced(Timestamp),
     Panic,
 }
 
@@ -53,6 +73,7 @@ impl Parked {
             Self::TooManyMatches => "too_many_matches",
             Self::NoTimeLeft => "no_time_left",
             Self::NoSecret => "no_valid_secret",
+            Self::Paced(_) => "rate_limited",
             Self::Panic => "panic",
         }
     }
@@ -73,30 +94,28 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
     /// Delivers the event of one record.
     pub(crate) async fn record(&self, image: Item) -> Result<(), Trouble> {
         let event = item::read_event(image)?;
-        let organization = &event.organization;
-        let store = &self.parts.store;
-        let (set, recorded) = tokio::join!(
-            self.sets.get(organization, || async {
-                store.webhook_set(organization).await.map(Arc::new)
-            }),
-            store.deliveries_of(&event.id),
-        );
+        let (set, recorded) = tokio::join!(self.set(&event.organization), self.parts.store.deliveries_of(&event.id));
         let (set, recorded) = (set?, recorded?);
-        let wanted = set
-            .webhooks
-            .iter()
-            .filter(|webhook| webhook.enabled && webhook.filter.matches(&event.meta))
+        let matched = set
+            .matcher
+            .matches(&event.meta, &event.to_json()?)
+            .map_err(|_| BrokenEvent::Span)?;
+        let wanted = matched
+            .into_iter()
+            .filter_map(|position| set.webhooks.get(position))
+            .filter(|webhook| webhook.enabled && !is_disabled(&set, webhook) && !own::is_about(&event, &webhook.id))
             .enumerate()
             .filter(|(_, webhook)| recorded.iter().all(|delivery| delivery.webhook != webhook.id));
 
-        let mut messages: Vec<(_, Message)> = Vec::new();
+        let mut messages: Vec<((Format, Method), Message)> = Vec::new();
         let mut deliveries = Vec::new();
         for (position, webhook) in wanted {
-            let message = match messages.iter().find(|(format, _)| *format == webhook.format) {
+            let form = (webhook.format, webhook.method);
+            let message = match messages.iter().find(|(known, _)| *known == form) {
                 Some((_, message)) => message.clone(),
                 None => {
-                    let message = Message::render(&event, webhook.format)?;
-                    messages.push((webhook.format, message.clone()));
+                    let message = Message::render(&event, webhook.format, webhook.method)?;
+                    messages.push((form, message.clone()));
                     message
                 }
             };
@@ -105,7 +124,10 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let mut deliveries: FuturesUnordered<_> = deliveries
             .into_iter()
             .map(|(position, webhook, message)| {
-                let failing = set.failing.contains_key(&webhook.id);
+                let failing = set
+                    .health
+                    .get(&webhook.id)
+                    .is_some_and(|health| health.failing_since.is_some());
                 self.deliver(&event, webhook, message, failing, position)
             })
             .collect();
@@ -117,6 +139,25 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         Ok(result?)
     }
 
+    /// The organization's webhooks, read once for the batch.
+    async fn set(&self, organization: &OrganizationId) -> Result<Arc<OrganizationSet>, StoreError> {
+        self.sets
+            .get(organization, || async {
+                let set = self.parts.store.webhook_set(organization).await?;
+                let set = self.parts.matchers.ready(organization, set);
+                for (position, problem) in &set.unreadable {
+                    // What is sent nothing anyway need not be told.
+                    let webhook = set.webhooks.get(*position);
+                    if let Some(webhook) = webhook.filter(|webhook| webhook.enabled && !is_disabled(&set, webhook)) {
+                        tracing::error!(%organization, webhook = %webhook.id, error_type = "bad_filter", error = %problem, "a stored filter cannot be read: its webhook gets nothing");
+                        self.disable(webhook, DisabledReason::BadFilter).await;
+                    }
+                }
+                Ok(Arc::new(set))
+            })
+            .await
+    }
+
     /// Brings about a recorded delivery of the event to the webhook: attempted, or parked.
     async fn deliver(
         &self,
@@ -126,6 +167,9 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         failing: bool,
         position: usize,
     ) -> Result<(), StoreError> {
+        if event.hops >= MAX_HOPS {
+            return self.end_loop(event, webhook).await;
+        }
         let parked = if position >= self.parts.settings.most_matches {
             Parked::TooManyMatches
         } else if failing {
@@ -139,7 +183,10 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 Some(parked) => parked,
             }
         };
-        let delivery = self.new_delivery(event, webhook);
+        let mut delivery = self.new_delivery(event, webhook);
+        if let Parked::Paced(until) = parked {
+            delivery.next_attempt = Some(until);
+        }
         let reason = parked.reason();
         match parked {
             // Somebody must look at these; the others are the course of things.
@@ -160,15 +207,19 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             clock,
             settings,
             breaker,
+            pace,
             ..
         } = &*self.parts;
         let lane = self.lane(&webhook.id).await;
-        let keys = match &lane.keys {
-            Ok(Some(keys)) => keys,
+        let secrets = match &lane.secrets {
+            Ok(secrets) => secrets,
             Err(error) if error.is_transient() => return Err(error.clone()),
-            // What cannot be signed is not sent, and not lost either: it waits until the secret is mended.
-            Ok(None) | Err(_) => return Ok(Some(Parked::NoSecret)),
+            Err(_) => return Ok(Some(Parked::NoSecret)),
         };
+        // What cannot be signed is not sent, and not lost either: it waits until the secret is mended.
+        if secrets.keys.is_none() && message.signed != SignedPart::Nothing {
+            return Ok(Some(Parked::NoSecret));
+        }
         // The place in the lane first: those who wait for a slow webhook must not keep others from being sent to.
         let place = lane.in_flight.acquire().await;
         let permit = self.in_flight.acquire().await;
@@ -178,17 +229,26 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         if !self.deadline.allows(settings.attempt_limit + settings.margin) {
             return Ok(Some(Parked::NoTimeLeft));
         }
+        if let Some(rate) = webhook.effective_rate()
+            && let Place::At(until) = pace.take(&webhook.id, rate, clock.now())
+        {
+            return Ok(Some(Parked::Paced(until)));
+        }
         let mut delivery = self.new_delivery(event, webhook);
         let request = Request {
             event: &event.id,
             destination: &webhook.url,
-            keys,
+            keys: secrets.keys.as_ref(),
+            headers: &secrets.headers,
             message,
+            format: webhook.format,
+            hops: event.hops,
         };
         let outcome = sender.send(request, settings.attempt_limit).await;
         let now = clock.now();
         let next = settings
             .schedule
+            .of(webhook)
             .settle(&mut delivery, outcome, now, delivery::Jitter::random());
         let delivered = next == Next::Delivered;
         if delivered {
@@ -199,10 +259,56 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         drop((place, permit));
         report::attempt(&delivery, &next);
         self.record_new(&delivery).await?;
-        if !delivered && !lane.noted.swap(true, Ordering::Relaxed) {
-            self.note_failing(webhook, &delivery).await;
+        if next == Next::Exhausted(Exhaustion::Gone) {
+            self.disable(webhook, DisabledReason::Gone).await;
+        } else if !delivered && !lane.noted.swap(true, Ordering::Relaxed) {
+            self.note_failing(webhook, &delivery, !own::is_own(event)).await;
+        }
+        if matches!(next, Next::Exhausted(_)) && !own::is_own(event) {
+            self.tell(webhook, News::Exhausted(&delivery)).await;
         }
         Ok(None)
+    }
+
+    /// Ends the delivery of an event that goes in circles, in plain sight.
+    async fn end_loop(&self, event: &Event, webhook: &Webhook) -> Result<(), StoreError> {
+        let mut delivery = self.new_delivery(event, webhook);
+        (delivery.status, delivery.next_attempt) = (DeliveryStatus::Exhausted, None);
+        delivery.record(Attempt {
+            at: delivery.created_at,
+            duration_ms: 0,
+            status: None,
+            error: Some(AttemptError::Blocked),
+            answer: Some(format!(
+                "not sent: the event has gone through {MAX_HOPS} hubs and goes in circles"
+            )),
+        });
+        tracing::warn!(organization = %event.organization, event = %event.id, webhook = %webhook.id, error_type = "loop", outcome = "exhausted", "delivery ended");
+        self.record_new(&delivery).await
+    }
+
+    /// Sends the webhook nothing any more, and tells it once. The delivery is recorded already: should this fail, the next one says it.
+    async fn disable(&self, webhook: &Webhook, reason: DisabledReason) {
+        let disabled = Disabled {
+            at: self.parts.clock.now(),
+            reason,
+        };
+        let store = &self.parts.store;
+        match store.disable(&webhook.organization, &webhook.id, &disabled).await {
+            Ok(true) => self.tell(webhook, News::Disabled(&disabled)).await,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook is not disabled");
+            }
+        }
+    }
+
+    /// Publishes what happened to a webhook as an event of its organization.
+    async fn tell(&self, webhook: &Webhook, news: News<'_>) {
+        let event = own::event(webhook, news, self.parts.clock.now());
+        if let Err(error) = self.parts.store.put_event(&event).await {
+            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), event_type = event.meta.event_type, "an operational event is not published");
+        }
     }
 
     fn new_delivery(&self, event: &Event, webhook: &Webhook) -> Delivery {
@@ -228,13 +334,23 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
     }
 
     /// Tells the other processes to leave the webhook alone. The delivery is recorded already: should this fail, the next failure says it.
-    async fn note_failing(&self, webhook: &Webhook, delivery: &Delivery) {
-        let health = Health {
-            webhook: webhook.id.clone(),
-            failing_since: delivery.attempts.first().map(|attempt| attempt.at),
+    ///
+    /// Without `tell` it is noted and not told, as where the attempt was to tell of a webhook itself: what comes of that must not be told in
+    /// turn, or two webhooks that fail by turns would tell of each other for ever.
+    async fn note_failing(&self, webhook: &Webhook, delivery: &Delivery, tell: bool) {
+        let Some(attempt) = delivery.attempts.first() else {
+            return;
         };
-        if let Err(error) = self.parts.store.set_failing(&webhook.organization, &health).await {
-            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
+        let store = &self.parts.store;
+        match store.set_failing(&webhook.organization, &webhook.id, attempt.at).await {
+            Ok(true) if tell => {
+                let since = attempt.at;
+                self.tell(webhook, News::Failing { since, attempt }).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
+            }
         }
     }
 
@@ -244,9 +360,12 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         } = &*self.parts;
         self.lanes
             .get(webhook, || async {
-                let secrets = store.secrets(webhook.as_str()).await;
+                let secrets = store.webhook_secrets(webhook).await;
                 Arc::new(Lane {
-                    keys: secrets.map(|secrets| SigningKeys::valid_at(&secrets, clock.now())),
+                    secrets: secrets.map(|secrets| LaneSecrets {
+                        keys: SigningKeys::valid_at(&secrets.signing, clock.now()),
+                        headers: secrets.headers,
+                    }),
                     in_flight: Semaphore::new(settings.in_flight_per_webhook),
                     noted: AtomicBool::new(false),
                 })

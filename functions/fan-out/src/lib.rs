@@ -3,6 +3,7 @@
 
 mod batch;
 mod record;
+mod sets;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,20 +11,21 @@ use std::time::Duration;
 
 use aws_lambda_events::dynamodb::Event as StreamEvent;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use delivery::{Breaker, Deadline, Schedule, Sender};
+use delivery::{Breaker, Deadline, Pace, Schedule, Sender};
 use futures::FutureExt;
 use payload::Clock;
 use store::stream::{SequenceNumber, checkpoint};
-use store::{Deliveries, HealthLog, Secrets, WebhookSets};
+use store::{Deliveries, DestinationSecrets, Events, HealthLog, WebhookSets};
 use tokio::task::JoinSet;
 
 use batch::Batch;
 use record::{Record, Trouble};
+use sets::Matchers;
 
 /// What this step may do with the tables.
-pub trait Store: WebhookSets + Secrets + Deliveries + HealthLog + 'static {}
+pub trait Store: WebhookSets + DestinationSecrets + Deliveries + HealthLog + Events + 'static {}
 
-impl<T: WebhookSets + Secrets + Deliveries + HealthLog + 'static> Store for T {}
+impl<T: WebhookSets + DestinationSecrets + Deliveries + HealthLog + Events + 'static> Store for T {}
 
 /// What can be set, with the values that a deployed function has.
 #[derive(Debug, Clone)]
@@ -76,6 +78,8 @@ struct Parts<S, D, C> {
     clock: C,
     settings: Settings,
     breaker: Breaker,
+    pace: Pace,
+    matchers: Matchers,
 }
 
 impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
@@ -89,6 +93,8 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
             clock,
             settings,
             breaker,
+            pace: Pace::default(),
+            matchers: Matchers::default(),
         }))
     }
 

@@ -1,5 +1,7 @@
 //! Reading what a client sent: ids in paths, JSON in bodies.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -7,7 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::{Path as FieldPath, Segment};
@@ -110,15 +113,80 @@ pub(crate) fn read<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, Ap
     })
 }
 
+/// Reads a part of a body that was kept as the text that it came as, and stands at `at`.
+pub(crate) fn read_text<T: DeserializeOwned>(text: &str, at: &str) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = format!("{at}{}", pointer(error.path()));
+        invalid(pointer, &error.into_inner())
+    })
+}
+
+/// One of a few words. `serde_json` takes anything else in the place of an enum for broken JSON.
+#[derive(Debug, Default)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        T::deserialize(text.into_deserializer()).map(Self)
+    }
+}
+
+/// The members of an object in the order that they came in, also those that came twice.
+#[derive(Debug)]
+pub(crate) struct Members<T>(pub(crate) Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Members<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<T>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object(PhantomData))
+    }
+}
+
 /// A value that does not fit. A field that is missing is named as one that is there and wrong.
 fn invalid(pointer: String, problem: &serde_json::Error) -> ApiError {
-    let problem = problem.to_string();
+    let problem = without_value(problem.to_string());
     let missing = problem
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split_once('`'));
     match missing {
         Some((field, _)) => ApiError::invalid(format!("{pointer}/{}", token(field)), "is required"),
         None => ApiError::invalid(pointer, problem),
+    }
+}
+
+/// What is wrong, without the value of a wrong type: it may be a secret in the wrong place. Nor the line and the column, which are those
+/// of a part at times; the pointer says more.
+fn without_value(problem: String) -> String {
+    let problem = match problem.rsplit_once(" at line ") {
+        Some((problem, _)) => problem.to_owned(),
+        None => problem,
+    };
+    let found = problem.strip_prefix("invalid type: ");
+    match found.and_then(|found| found.rsplit_once(", expected ")) {
+        Some((found, expected)) => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("invalid type: {kind}, expected {expected}")
+        }
+        None => problem,
     }
 }
 
@@ -138,6 +206,7 @@ fn pointer(path: &FieldPath) -> String {
     pointer
 }
 
-fn token(name: &str) -> String {
+/// A name as part of a JSON Pointer.
+pub(crate) fn token(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

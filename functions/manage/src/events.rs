@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use jiff::Timestamp;
 use payload::delivery::{Attempt, Delivery, DeliveryStatus};
-use payload::event::{Change, Content, Entity, EventMeta, Scope};
-use payload::filter::OWN_TYPES;
+use payload::event::{Change, Content, Entity, EventMeta, HOPS_HEADER, MAX_HOPS, Scope};
+use payload::filter::OPERATIONAL;
 use payload::id::{Identity, random};
 use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -89,15 +89,25 @@ struct ChangeFields {
 pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Caller,
+    headers: HeaderMap,
     Json(publication): Json<Publication>,
 ) -> Result<Response, ApiError> {
-    let event = publication.into_event(caller.organization(), app.clock.now())?;
+    let mut event = publication.into_event(caller.organization(), app.clock.now())?;
+    event.hops = hops(&headers);
     let status = match app.store.put_event(&event).await? {
         PutEvent::Stored => StatusCode::ACCEPTED,
         PutEvent::OwnRetry | PutEvent::Duplicate => StatusCode::OK,
     };
     let location = format!("/v1/events/{}", event.id);
     Ok((status, [(LOCATION, location)], axum::Json(json!({ "id": event.id }))).into_response())
+}
+
+/// How many hubs it has gone through, when a webhook of another one publishes here. What cannot be read is taken for too many.
+fn hops(headers: &HeaderMap) -> u8 {
+    headers.get(HOPS_HEADER).map_or(0, |value| {
+        let hops = value.to_str().ok().and_then(|text| text.parse().ok());
+        hops.unwrap_or(MAX_HOPS).min(MAX_HOPS)
+    })
 }
 
 impl Publication {
@@ -136,6 +146,7 @@ impl Publication {
             organization: organization.clone(),
             receipt: None,
             received_at: now,
+            hops: 0,
             meta,
             data: Content::Span(0, body.len()),
             previous_attributes: self
@@ -174,8 +185,8 @@ fn event_type(value: String) -> Result<String, ApiError> {
         let problem = format!("must have 1 to {MAX_TYPE_BYTES} bytes of letters, digits, '.', '_', '-', ':' and '/'");
         return Err(ApiError::invalid("/type", problem));
     }
-    if value.starts_with(OWN_TYPES) {
-        let problem = format!("types that begin with {OWN_TYPES} are Hookline's own");
+    if value.starts_with(OPERATIONAL) {
+        let problem = format!("types that begin with {OPERATIONAL} are Hookline's own");
         return Err(ApiError::invalid("/type", problem));
     }
     Ok(value)

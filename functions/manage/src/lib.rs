@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod events;
 mod fields;
+mod merge;
 mod problem;
 mod receipts;
 mod reverify;
@@ -26,7 +27,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use payload::Clock;
 use store::{
-    Deliveries, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, Webhooks,
+    Deliveries, DestinationSecrets, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths,
+    SourceRegistry, Webhooks,
 };
 
 use problem::ApiError;
@@ -38,10 +40,11 @@ pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// The most sources of one organization.
 pub const MAX_SOURCES: usize = 1_000;
 
-/// Registers what people describe. Secrets of sources are read only to keep them while another takes their place; none is ever shown.
-pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + Keys {}
+/// Registers what people describe. Secrets of sources and webhooks are read only to keep them while others take their place, and for the
+/// names of a destination's headers; none is ever shown.
+pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys {}
 
-impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + Keys> Registrations for T {}
+impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys> Registrations for T {}
 
 /// Follows what happened, and asks for another verification.
 pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification {}
@@ -67,7 +70,8 @@ pub(crate) struct App<S, C> {
 /// |---|---|
 /// | `POST`, `GET /v1/sources`; `GET`, `PATCH`, `DELETE /v1/sources/{id}` | providers' connections to us |
 /// | `POST /v1/sources/{id}/reverify` | verify again what a source rejected since a time |
-/// | `POST`, `GET /v1/webhooks`; `GET`, `DELETE /v1/webhooks/{id}` | where to deliver |
+/// | `POST`, `GET /v1/webhooks`; `GET`, `PATCH`, `DELETE /v1/webhooks/{id}` | where to deliver |
+/// | `POST /v1/webhooks/test-filter` | which webhooks want an event |
 /// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
 /// | `GET /v1/receipts/{id}` | what became of a request that was received |
 /// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
@@ -88,8 +92,11 @@ pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Rou
         )
         .route(
             "/v1/webhooks/{id}",
-            get(webhooks::read::<S, C>).delete(webhooks::delete::<S, C>),
+            get(webhooks::read::<S, C>)
+                .patch(webhooks::update::<S, C>)
+                .delete(webhooks::delete::<S, C>),
         )
+        .route("/v1/webhooks/test-filter", post(webhooks::test_filter::<S, C>))
         .route("/v1/events", post(events::publish::<S, C>))
         .route("/v1/events/{id}", get(events::read::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))

@@ -3,24 +3,72 @@
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use delivery::policy::later;
-use delivery::{Memo, Sender, SigningKeys};
+use delivery::{Memo, Message, Request, Sender, SigningKeys};
 use futures::future::{Either, select};
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
-use payload::{Clock, EventId, OrganizationId, WebhookId};
+use jiff::Timestamp;
+use payload::webhook::{DestinationHeader, Webhook};
+use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
 use store::{StoreError, WebhookSet};
 
 use crate::lane::Lane;
 use crate::lease::Held;
 use crate::{Store, Tick};
 
+/// How long the deliveries of a page keep the bucket's next page waiting at most.
+const NEXT_PAGE: Duration = Duration::from_secs(1);
+
+/// How often to look what has become due meanwhile, while deliveries are under way and nothing else is there to do.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// What the deliveries of one page share: read once for each page, so that a webhook that was disabled or deleted gets nothing after
 /// the page that is being worked on.
 #[derive(Default)]
 pub(crate) struct Page {
-    pub(crate) sets: Memo<OrganizationId, Result<Arc<WebhookSet>, StoreError>>,
-    pub(crate) keys: Memo<WebhookId, Result<Option<SigningKeys>, StoreError>>,
+    pub(crate) sets: Memo<OrganizationId, Result<Arc<PageSet>, StoreError>>,
+    pub(crate) secrets: Memo<WebhookId, Result<Arc<PageSecrets>, StoreError>>,
+}
+
+/// An organization's webhooks.
+pub(crate) struct PageSet(WebhookSet);
+
+/// What requests to one webhook carry.
+pub(crate) struct PageSecrets {
+    pub(crate) keys: Option<SigningKeys>,
+    headers: Vec<DestinationHeader>,
+}
+
+impl PageSet {
+    /// A webhook that is sent to: it is there, wanted, and not disabled.
+    pub(crate) fn live(&self, id: &WebhookId) -> Option<&Webhook> {
+        let is_disabled = self.0.health.get(id).is_some_and(|health| health.disabled.is_some());
+        let mut webhooks = self.0.webhooks.iter();
+        webhooks.find(|webhook| webhook.id == *id && webhook.enabled && !is_disabled)
+    }
+
+    /// Since when it has been failing, as far as it was noted.
+    pub(crate) fn failing_since(&self, id: &WebhookId) -> Option<Timestamp> {
+        self.0.health.get(id).and_then(|health| health.failing_since)
+    }
+}
+
+impl PageSecrets {
+    /// The request that brings a message about an event to its webhook.
+    pub(crate) fn request<'a>(&'a self, event: &'a Event, webhook: &'a Webhook, message: &'a Message) -> Request<'a> {
+        Request {
+            event: &event.id,
+            destination: &webhook.url,
+            keys: self.keys.as_ref(),
+            headers: &self.headers,
+            message,
+            format: webhook.format,
+            hops: event.hops,
+        }
+    }
 }
 
 impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
@@ -77,11 +125,13 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         }
     }
 
-    /// Tries what is due in the bucket, page after page.
+    /// Tries what is due in the bucket, page after page. A lane that takes long, because its webhook is slow or takes only so many requests,
+    /// does not keep the next page waiting.
     async fn work(&self, bucket: u8, held: &Held, mut page: Vec<(EventId, WebhookId)>) {
         let mut limit = self.parts.settings.page;
         let mut seen = HashSet::new();
         let mut lanes: HashMap<WebhookId, Arc<Lane>> = HashMap::new();
+        let mut at_work = FuturesUnordered::new();
         loop {
             let full = page.len() >= usize::from(limit);
             let mut waiting: HashMap<WebhookId, Vec<EventId>> = HashMap::new();
@@ -92,55 +142,85 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     fresh += 1;
                 }
             }
-            if fresh == 0 && (!full || limit == u16::MAX) {
+            let is_more_behind = full && limit < u16::MAX;
+            if fresh == 0 && !is_more_behind && at_work.is_empty() {
                 return;
             }
             if full && fresh < usize::from(limit / 2) {
                 // What was seen and left, or is still in the index although it is done, stands before the rest: look behind it.
                 limit = limit.saturating_mul(2);
             }
-            self.work_on_page(held, waiting, &mut lanes).await;
-            if !self.may_begin(held) {
-                return;
+            let now = self.parts.clock.now();
+            let shared = Arc::new(Page::default());
+            at_work.extend(waiting.into_iter().map(|(webhook, events)| {
+                let lane = lanes.entry(webhook.clone()).or_insert_with(|| {
+                    let in_flight = self.parts.settings.in_flight_per_webhook;
+                    Arc::new(Lane::new(self.parts.patience.is_open(&webhook, now), in_flight))
+                });
+                self.work_in_lane(held, Arc::clone(&shared), Arc::clone(lane), webhook, events)
+            }));
+            if fresh > 0 || !is_more_behind {
+                let all = async { while at_work.next().await.is_some() {} };
+                let patience = if is_more_behind { NEXT_PAGE } else { LOOK_AGAIN };
+                // Whether they are done or not is seen above.
+                let _ = tokio::time::timeout(patience, all).await;
             }
-            page = match self.parts.store.due(bucket, self.parts.clock.now(), limit).await {
-                Ok(page) => page,
-                Err(error) => return log_trouble(bucket, &error),
+            let next = if self.may_begin(held) {
+                self.parts.store.due(bucket, self.parts.clock.now(), limit).await
+            } else {
+                Ok(Vec::new())
+            };
+            page = match next {
+                Ok(next) if !next.is_empty() => next,
+                ended => {
+                    if let Err(error) = ended {
+                        log_trouble(bucket, &error);
+                    }
+                    // What is under way comes to its end.
+                    while at_work.next().await.is_some() {}
+                    return;
+                }
             };
         }
     }
 
-    /// Tries the deliveries of a page: those of one webhook in its lane, the lanes side by side.
-    async fn work_on_page(
+    /// Tries the deliveries of one page to one webhook: as one message where that is better, the others each by itself.
+    async fn work_in_lane(
         &self,
         held: &Held,
-        waiting: HashMap<WebhookId, Vec<EventId>>,
-        lanes: &mut HashMap<WebhookId, Arc<Lane>>,
+        page: Arc<Page>,
+        lane: Arc<Lane>,
+        webhook: WebhookId,
+        events: Vec<EventId>,
     ) {
-        let now = self.parts.clock.now();
-        let shared = Page::default();
-        let lanes: Vec<_> = waiting
-            .into_iter()
-            .map(|(webhook, events)| {
-                let lane = lanes
-                    .entry(webhook.clone())
-                    .or_insert_with(|| Arc::new(Lane::new(self.parts.patience.is_open(&webhook, now))));
-                (Arc::clone(lane), webhook, events)
-            })
-            .collect();
-        stream::iter(lanes)
-            .for_each_concurrent(None, |(lane, webhook, events)| {
-                let shared = &shared;
-                async move {
-                    let (lane, webhook) = (&lane, &webhook);
-                    stream::iter(events)
-                        .for_each_concurrent(self.parts.settings.in_flight_per_webhook, |event| async move {
-                            self.one(held, shared, lane, &event, webhook).await;
-                        })
-                        .await;
-                }
+        let events = self.digest(held, &page, &lane, &webhook, events).await;
+        let (page, lane, webhook) = (&page, &lane, &webhook);
+        stream::iter(events)
+            .for_each_concurrent(self.parts.settings.in_flight_per_webhook, |event| async move {
+                self.one(held, page, lane, &event, webhook).await;
             })
             .await;
+    }
+
+    /// The webhooks of an organization, read once for the page.
+    pub(crate) async fn set(&self, page: &Page, organization: &OrganizationId) -> Result<Arc<PageSet>, StoreError> {
+        let read = || async {
+            let set = self.parts.store.webhook_set(organization).await?;
+            Ok(Arc::new(PageSet(set)))
+        };
+        page.sets.get(organization, read).await
+    }
+
+    /// What requests to a webhook carry, read once for the page.
+    pub(crate) async fn secrets(&self, page: &Page, webhook: &Webhook) -> Result<Arc<PageSecrets>, StoreError> {
+        let read = || async {
+            let secrets = self.parts.store.webhook_secrets(&webhook.id).await?;
+            Ok(Arc::new(PageSecrets {
+                keys: SigningKeys::valid_at(&secrets.signing, self.parts.clock.now()),
+                headers: secrets.headers,
+            }))
+        };
+        page.secrets.get(&webhook.id, read).await
     }
 
     /// Whether another attempt may begin: it ends, and its outcome is written, before the invocation and the lease end.

@@ -2,43 +2,60 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 
-use delivery::policy::later;
-use delivery::{Jitter, Message, Next, Request, Sender, SigningKeys, report};
+use delivery::policy::{Exhaustion, later};
+use delivery::{Jitter, Message, Next, Place, Sender, SignedPart, report};
 use futures::FutureExt;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
-use payload::webhook::{Health, Webhook};
-use payload::{Clock, EventId, WebhookId};
+use payload::webhook::Webhook;
+use payload::{Clock, EventId, WebhookId, own};
 use store::StoreError;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::bucket::{Page, log_trouble};
 use crate::lease::Held;
 use crate::{Store, Tick};
 
+/// The longest wait for a webhook's next place in its rate. Where it is longer the rest waits for another tick, of which there is one a
+/// minute: a place a minute is not missed by that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// What a tick knows of a webhook.
 pub(crate) struct Lane {
+    /// Places of those who are under way to the webhook, or about to be.
+    in_flight: Semaphore,
+    /// Held by the one who waits for the webhook's next place in its rate.
+    turn: Mutex<()>,
     closed: AtomicBool,
     failures_in_a_row: AtomicU32,
     /// Whether it fails, as this tick has last noted; `None` while it has noted nothing.
-    failing: Mutex<Option<bool>>,
+    failing: StdMutex<Option<bool>>,
 }
 
 impl Lane {
-    pub(crate) fn new(closed: bool) -> Self {
+    pub(crate) fn new(closed: bool, in_flight: usize) -> Self {
         Self {
+            in_flight: Semaphore::new(in_flight),
+            turn: Mutex::new(()),
             closed: AtomicBool::new(closed),
             failures_in_a_row: AtomicU32::new(0),
-            failing: Mutex::new(None),
+            failing: StdMutex::new(None),
         }
     }
 
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
+    /// Nothing more begins in this tick.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the webhook's health has changed with this outcome, given what was noted of it before the tick.
-    fn health_changed(&self, noted_before: bool, delivered: bool) -> bool {
+    pub(crate) fn health_changed(&self, noted_before: bool, delivered: bool) -> bool {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = failing.unwrap_or(noted_before) == delivered;
         if changed {
@@ -51,7 +68,8 @@ impl Lane {
 impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     /// Tries one delivery that the index calls due.
     pub(crate) async fn one(&self, held: &Held, page: &Page, lane: &Lane, event: &EventId, webhook: &WebhookId) {
-        let permit = self.in_flight.acquire().await;
+        // The place in the lane first: those who wait for a slow webhook must not keep others from being sent to.
+        let _place = lane.in_flight.acquire().await;
         if lane.is_closed() || !self.may_begin(held) {
             return self.count(|summary| summary.left += 1);
         }
@@ -65,7 +83,6 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let tried = AssertUnwindSafe(self.try_again(held, page, lane, &mut delivery))
             .catch_unwind()
             .await;
-        drop(permit);
         let result = match tried {
             Ok(result) => result,
             Err(_) => self.set_aside(&mut delivery, "panic").await,
@@ -75,7 +92,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         }
     }
 
-    fn is_due(&self, delivery: &Delivery) -> bool {
+    pub(crate) fn is_due(&self, delivery: &Delivery) -> bool {
         delivery.status == DeliveryStatus::Due && delivery.next_attempt.is_some_and(|at| at <= self.parts.clock.now())
     }
 
@@ -87,85 +104,73 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         lane: &Lane,
         delivery: &mut Delivery,
     ) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let organization = &delivery.organization;
-        let set = page
-            .sets
-            .get(organization, || async {
-                store.webhook_set(organization).await.map(Arc::new)
-            })
-            .await?;
-        let Some(webhook) = set
-            .webhooks
-            .iter()
-            .find(|webhook| webhook.id == delivery.webhook && webhook.enabled)
-        else {
+        let set = self.set(page, &delivery.organization).await?;
+        let Some(webhook) = set.live(&delivery.webhook) else {
             return self.cancel(delivery).await;
         };
-        let read_keys = || async {
-            let secrets = store.secrets(webhook.id.as_str()).await?;
-            Ok(SigningKeys::valid_at(&secrets, self.parts.clock.now()))
+        let Some(_permit) = self.turn(held, lane, webhook).await else {
+            self.count(|summary| summary.left += 1);
+            return Ok(());
         };
-        let (event, keys) = tokio::join!(store.event(&delivery.event), page.keys.get(&webhook.id, read_keys));
+        let (event, secrets) = tokio::join!(self.parts.store.event(&delivery.event), self.secrets(page, webhook));
         let Some(event) = event?.filter(|event| event.organization == delivery.organization) else {
             return self.exhaust(delivery, "event_gone").await;
         };
-        let Ok(message) = Message::render(&event, webhook.format) else {
+        let Ok(message) = Message::render(&event, webhook.format, webhook.method) else {
             return self.exhaust(delivery, "event_broken").await;
         };
-        let keys = match keys {
-            Ok(Some(keys)) => keys,
+        let secrets = match secrets {
+            Ok(secrets) if secrets.keys.is_some() || message.signed == SignedPart::Nothing => secrets,
             Err(error) if error.is_transient() => return Err(error),
-            Ok(None) | Err(_) => return self.set_aside(delivery, "no_valid_secret").await,
+            Ok(_) | Err(_) => return self.set_aside(delivery, "no_valid_secret").await,
         };
-        if lane.is_closed() || !self.may_begin(held) {
-            self.count(|summary| summary.left += 1);
-            return Ok(());
-        }
-        let request = Request {
-            event: &event.id,
-            destination: &webhook.url,
-            keys: &keys,
-            message: &message,
-        };
-        self.attempt(lane, request, webhook, delivery, set.failing.contains_key(&webhook.id))
-            .await
-    }
-
-    /// Makes an attempt and writes what it came to.
-    async fn attempt(
-        &self,
-        lane: &Lane,
-        request: Request<'_>,
-        webhook: &Webhook,
-        delivery: &mut Delivery,
-        failing: bool,
-    ) -> Result<(), StoreError> {
-        let settings = &self.parts.settings;
-        let outcome = self.parts.sender.send(request, settings.attempt_limit).await;
-        let throttled = outcome.attempt.status == Some(429) || outcome.retry_after.is_some();
-        let next = settings
-            .schedule
-            .settle(delivery, outcome, self.parts.clock.now(), Jitter::random());
+        let request = secrets.request(&event, webhook, &message);
+        let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
+        let throttled = outcome.throttled || outcome.retry_after.is_some();
+        let schedule = self.parts.settings.schedule.of(webhook);
+        let next = schedule.settle(delivery, outcome, self.parts.clock.now(), Jitter::random());
         report::attempt(delivery, &next);
         self.learn(lane, delivery, &next, throttled);
-        if !self.write(delivery).await? {
-            return Ok(());
-        }
-        self.count(|summary| match next {
-            Next::Delivered => summary.delivered += 1,
-            Next::RetryAt(_) => summary.retried += 1,
-            Next::Exhausted(_) => summary.exhausted += 1,
-        });
-        let delivered = next == Next::Delivered;
-        if lane.health_changed(failing, delivered) {
-            self.note_health(webhook, delivery, delivered).await;
+        if self.finish(delivery, &next, &event, webhook).await? {
+            let failing_since = set.failing_since(&webhook.id);
+            self.note_outcome(lane, delivery, &next, webhook, failing_since, !own::is_own(&event))
+                .await;
         }
         Ok(())
     }
 
+    /// The right to make one attempt, when the webhook's rate has a place for it. `None` when that is not soon, or the attempt may not begin
+    /// any more: then its delivery waits for another tick.
+    pub(crate) async fn turn(&self, held: &Held, lane: &Lane, webhook: &Webhook) -> Option<SemaphorePermit<'_>> {
+        let may_begin = || !lane.is_closed() && self.may_begin(held);
+        let Some(rate) = webhook.effective_rate() else {
+            let permit = self.in_flight.acquire().await.ok()?;
+            return may_begin().then_some(permit);
+        };
+        // One waits for the place, the others for their turn: so each is sent at its place, however long it waited for the permit.
+        let _turn = lane.turn.lock().await;
+        loop {
+            let permit = self.in_flight.acquire().await.ok()?;
+            if !may_begin() {
+                return None;
+            }
+            let now = self.parts.clock.now();
+            let Place::At(at) = self.parts.pace.take_free(&webhook.id, rate, now) else {
+                return Some(permit);
+            };
+            // Nobody sleeps on a permit that another could use.
+            drop(permit);
+            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            if wait > LONGEST_PAUSE {
+                lane.close();
+                return None;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// Closes the lane when going on would do no good.
-    fn learn(&self, lane: &Lane, delivery: &Delivery, next: &Next, throttled: bool) {
+    pub(crate) fn learn(&self, lane: &Lane, delivery: &Delivery, next: &Next, throttled: bool) {
         if *next == Next::Delivered {
             lane.failures_in_a_row.store(0, Ordering::Relaxed);
             return;
@@ -175,31 +180,14 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             .attempts
             .last()
             .is_some_and(|attempt| attempt.error == Some(AttemptError::Timeout));
-        if hangs || throttled || in_a_row >= self.parts.settings.failures_in_a_row {
-            lane.closed.store(true, Ordering::Relaxed);
+        let gone = *next == Next::Exhausted(Exhaustion::Gone);
+        if gone || hangs || throttled || in_a_row >= self.parts.settings.failures_in_a_row {
+            lane.close();
         }
         if let (true, Next::RetryAt(at)) = (throttled, next) {
             self.parts
                 .patience
                 .trip_until(&delivery.webhook, self.parts.clock.now(), *at);
-        }
-    }
-
-    async fn note_health(&self, webhook: &Webhook, delivery: &Delivery, delivered: bool) {
-        let store = &self.parts.store;
-        let noted = if delivered {
-            store.clear_failing(&webhook.organization, &webhook.id).await
-        } else {
-            let failing_since = delivery.attempts.last().map(|attempt| attempt.at);
-            let health = Health {
-                webhook: webhook.id.clone(),
-                failing_since,
-            };
-            store.set_failing(&webhook.organization, &health).await
-        };
-        if let Err(error) = noted {
-            // The outcome is written already; the next attempt that changes something says it again.
-            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
         }
     }
 
@@ -224,7 +212,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 
     /// Puts off what cannot be attempted for reasons of our own, so that it neither ends nor stands in the way of the rest.
-    async fn set_aside(&self, delivery: &mut Delivery, why: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn set_aside(&self, delivery: &mut Delivery, why: &'static str) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Due;
         delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
         tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "set_aside", error_type = why, "delivery not attempted");
@@ -235,7 +223,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 
     /// Writes the delivery under the fence of the lease. `false` when it is no longer ours to write.
-    async fn write(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+    pub(crate) async fn write(&self, delivery: &Delivery) -> Result<bool, StoreError> {
         let written = self.parts.store.update_delivery(delivery).await?;
         if !written {
             tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, error_type = "lease_lost", "the outcome is not written: the delivery is another's");
@@ -245,7 +233,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 
     /// A failure of the store: one that passes ends the work on the bucket, one that stays concerns this delivery alone.
-    fn trouble(&self, held: &Held, event: &EventId, webhook: &WebhookId, error: &StoreError) {
+    pub(crate) fn trouble(&self, held: &Held, event: &EventId, webhook: &WebhookId, error: &StoreError) {
         if error.is_transient() {
             held.stop();
             log_trouble(held.lease().bucket, error);

@@ -6,24 +6,26 @@
 //! asks for patience.
 
 mod bucket;
+mod digest;
+mod health;
 mod lane;
 mod lease;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use delivery::{Breaker, Deadline, Schedule, Sender};
+use delivery::{Breaker, Deadline, Pace, Schedule, Sender};
 use futures::{StreamExt, stream};
 use payload::Clock;
 use payload::delivery::DUE_BUCKETS;
 use payload::id::random;
-use store::{Deliveries, DueQueue, Events, HealthLog, Secrets, WebhookSets};
+use store::{Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, WebhookSets};
 use tokio::sync::Semaphore;
 
 /// What this step may do with the tables.
-pub trait Store: DueQueue + Deliveries + Events + WebhookSets + Secrets + HealthLog + 'static {}
+pub trait Store: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog + 'static {}
 
-impl<T: DueQueue + Deliveries + Events + WebhookSets + Secrets + HealthLog + 'static> Store for T {}
+impl<T: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog + 'static> Store for T {}
 
 /// What can be set, with the values that a deployed function has.
 #[derive(Debug, Clone)]
@@ -100,6 +102,8 @@ pub struct Retry<S, D, C> {
     settings: Settings,
     /// Webhooks that asked for patience, as far as this process knows.
     patience: Breaker,
+    /// When webhooks that take only so many requests may next be sent to.
+    pace: Pace,
 }
 
 /// One invocation.
@@ -121,6 +125,7 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             clock,
             settings,
             patience: Breaker::new(Duration::ZERO),
+            pace: Pace::default(),
         }
     }
 

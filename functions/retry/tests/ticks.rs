@@ -10,7 +10,7 @@ use std::time::Duration;
 use delivery::{Deadline, Schedule};
 use jiff::SignedDuration;
 use payload::delivery::{AttemptError, DeliveryStatus};
-use payload::webhook::{Health, Webhook};
+use payload::webhook::Webhook;
 use payload::{Clock, Event};
 use retry::{Retry, Settings, Summary};
 use store::StoreError;
@@ -160,20 +160,7 @@ async fn a_success_clears_the_webhooks_health_once() {
     let world = World::new();
     let good = world.webhook("good.example");
     world.waiting(&good, 20);
-    let health = Health {
-        webhook: good.id.clone(),
-        failing_since: Some(start()),
-    };
-    world
-        .store
-        .0
-        .sets
-        .lock()
-        .unwrap()
-        .get_mut(&good.organization)
-        .unwrap()
-        .failing
-        .insert(good.id.clone(), health);
+    world.store.mark_failing(&good, start());
     world.tick().await;
     assert!(!world.store.is_failing(&good));
     assert_eq!(

@@ -233,6 +233,7 @@ fn rejecting(source: &Source, health: &SourceHealth, now: Timestamp) -> Option<E
         organization: source.organization.clone(),
         receipt: None,
         received_at: now,
+        hops: 0,
         meta: EventMeta {
             id,
             event_type: REJECTING_EVENT.to_owned(),

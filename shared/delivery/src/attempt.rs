@@ -6,17 +6,17 @@ use std::io;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use payload::delivery::{Attempt, AttemptError};
-use payload::webhook::DestinationUrl;
+use payload::webhook::{DestinationHeader, DestinationUrl, Format, Method};
 use payload::{Clock, EventId, outbound};
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::format::{Message, Rejection, Verdict, verdict};
 use crate::guard::Refusal;
 use crate::keys::SigningKeys;
-use crate::message::Message;
 use crate::policy::RetryAfter;
 
 /// How much of an answer's body is read at most; what follows is left unread, and its connection closed.
@@ -27,6 +27,7 @@ pub const KEPT_ANSWER_BYTES: usize = 4 * 1024;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const HOPS: HeaderName = HeaderName::from_static(payload::event::HOPS_HEADER);
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// What is to be sent where.
@@ -36,10 +37,16 @@ pub struct Request<'a> {
     pub event: &'a EventId,
     /// Where it goes.
     pub destination: &'a DestinationUrl,
-    /// What it is signed with.
-    pub keys: &'a SigningKeys,
+    /// What it is signed with; `None` only where the message is not signed.
+    pub keys: Option<&'a SigningKeys>,
+    /// What the destination wants to be sent beside.
+    pub headers: &'a [DestinationHeader],
     /// What is sent.
     pub message: &'a Message,
+    /// Whose answers these are.
+    pub format: Format,
+    /// How many hubs the event has gone through before.
+    pub hops: u8,
 }
 
 /// What an attempt came to.
@@ -49,6 +56,10 @@ pub struct Outcome {
     pub attempt: Attempt,
     /// When the destination asked us to come again.
     pub retry_after: Option<RetryAfter>,
+    /// Whether the destination asks for patience and has nothing against the message.
+    pub throttled: bool,
+    /// Why no repetition changes the answer, where that is so.
+    pub rejection: Option<Rejection>,
 }
 
 /// Makes attempts. The real one is [`HttpSender`]; tests bring others.
@@ -87,7 +98,7 @@ struct Answer {
     cut: bool,
 }
 
-/// Makes one attempt at `at`: a POST with the headers of the
+/// Makes one attempt at `at`, with the headers of the
 /// [Standard Webhooks specification](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 ///
 /// `limit` covers all of it: lookup, connection, handshake, headers and body. Whatever happens is an outcome, never an error: what a
@@ -98,10 +109,13 @@ pub async fn attempt(client: &Client, at: Timestamp, request: Request<'_>, limit
     let result = tokio::time::timeout(limit, exchange(client, at, request, &mut answer))
         .await
         .unwrap_or(Err(AttemptError::Timeout));
-    let error = match answer.status {
-        // A status that is no success says more than how the rest of its answer ended.
-        Some(status) if !is_success(status) => Some(AttemptError::Status),
-        _ => result.err(),
+    let verdict = answer
+        .status
+        .map(|status| verdict(request.format, status, &answer.body));
+    let error = match verdict {
+        None | Some(Verdict::Success) => result.err(),
+        // An answer that is no success says more than how the rest of it ended.
+        Some(_) => Some(AttemptError::Status),
     };
     Outcome {
         attempt: Attempt {
@@ -112,13 +126,12 @@ pub async fn attempt(client: &Client, at: Timestamp, request: Request<'_>, limit
             answer: kept_text(&answer.body, answer.cut),
         },
         retry_after: answer.retry_after,
+        throttled: verdict == Some(Verdict::Throttled),
+        rejection: match verdict {
+            Some(Verdict::Final(rejection)) => Some(rejection),
+            _ => None,
+        },
     }
-}
-
-/// Whether a status means that the destination took it: 2xx, as the specification says.
-#[must_use]
-pub fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
 }
 
 async fn exchange(
@@ -127,11 +140,18 @@ async fn exchange(
     request: Request<'_>,
     answer: &mut Answer,
 ) -> Result<(), AttemptError> {
-    let url = request.destination.expose();
-    client.guard.check_url(url).map_err(refusal_class)?;
-    let mut outgoing = reqwest::Request::new(Method::POST, url.clone());
-    *outgoing.headers_mut() = headers(at, request)?;
-    *outgoing.body_mut() = Some(request.message.body.clone().into());
+    let url = request.message.url(request.destination.expose());
+    client.guard.check_url(&url).map_err(refusal_class)?;
+    let headers = headers(at, request, request.message.signed_bytes(&url))?;
+    let method = match request.message.method {
+        Method::Post => http::Method::POST,
+        Method::Get => http::Method::GET,
+    };
+    let mut outgoing = reqwest::Request::new(method, url);
+    *outgoing.headers_mut() = headers;
+    if request.message.method == Method::Post {
+        *outgoing.body_mut() = Some(request.message.body.clone().into());
+    }
 
     let mut response = client.http.execute(outgoing).await.map_err(|error| classify(&error))?;
     answer.status = Some(response.status().as_u16());
@@ -153,19 +173,33 @@ async fn exchange(
     Ok(())
 }
 
-fn headers(at: Timestamp, request: Request<'_>) -> Result<HeaderMap, AttemptError> {
-    let signature = outbound::sign(
-        request.keys.as_slice(),
-        request.event.as_str(),
-        at,
-        &request.message.body,
+fn headers(at: Timestamp, request: Request<'_>, signed: Option<&[u8]>) -> Result<HeaderMap, AttemptError> {
+    let mut headers = HeaderMap::with_capacity(8 + request.headers.len());
+    for header in request.headers {
+        let name = HeaderName::from_bytes(header.name().as_bytes()).map_err(|_| AttemptError::Blocked)?;
+        let mut value = HeaderValue::from_str(header.expose_value()).map_err(|_| AttemptError::Blocked)?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    // Ours come last: nothing takes their place.
+    if !request.format.is_chat() {
+        headers.insert(HOPS, HeaderValue::from(u16::from(request.hops) + 1));
+    }
+    headers.extend(
+        request
+            .message
+            .content_type
+            .clone()
+            .map(|content_type| (CONTENT_TYPE, content_type)),
     );
+    let Some(signed) = signed else { return Ok(headers) };
+    // What is to be signed and cannot be is not sent.
+    let keys = request.keys.ok_or(AttemptError::Blocked)?;
+    let signature = outbound::sign(keys.as_slice(), request.event.as_str(), at, signed);
     // All of these are ASCII by construction; a header that cannot be built is still no reason to send without it.
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| AttemptError::Blocked);
     let mut signature = value(&signature)?;
     signature.set_sensitive(true);
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, request.message.content_type.clone());
     headers.insert(WEBHOOK_ID, value(request.event.as_str())?);
     headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));
     headers.insert(WEBHOOK_SIGNATURE, signature);

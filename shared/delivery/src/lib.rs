@@ -5,7 +5,7 @@
 //!
 //! - [`guard`]: where a request may go;
 //! - [`client`], [`attempt`]: one attempt, with everything a hostile destination can do to it;
-//! - [`message`], [`keys`]: what is sent, and what it is signed with;
+//! - [`mod@format`], [`keys`]: what is sent, what it is signed with, and what the answers mean;
 //! - [`policy`]: what follows from an attempt (pure);
 //! - [`breaker`], [`memo`], [`deadline`], [`report`]: what the two functions need around it.
 
@@ -13,10 +13,11 @@ pub mod attempt;
 pub mod breaker;
 pub mod client;
 pub mod deadline;
+pub mod format;
 pub mod guard;
 pub mod keys;
 pub mod memo;
-pub mod message;
+pub mod pace;
 pub mod policy;
 pub mod report;
 
@@ -24,8 +25,9 @@ pub use attempt::{HttpSender, Outcome, Request, Sender};
 pub use breaker::Breaker;
 pub use client::Client;
 pub use deadline::Deadline;
+pub use format::{Message, SignedPart, Verdict};
 pub use guard::{Destinations, Guard};
 pub use keys::SigningKeys;
 pub use memo::Memo;
-pub use message::Message;
+pub use pace::{Pace, Place};
 pub use policy::{Jitter, Next, RetryAfter, Schedule};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use payload::delivery::{Attempt, Delivery, DeliveryStatus};
+use payload::webhook::Webhook;
 
 use crate::attempt::Outcome;
 
@@ -42,7 +43,6 @@ const FREE_THROTTLES: usize = 20;
 
 const TOO_MANY_REQUESTS: u16 = 429;
 const SERVICE_UNAVAILABLE: u16 = 503;
-const GONE: u16 = 410;
 
 /// How long to wait before each attempt of a delivery: the first entry before the first, and so on, each after the attempt before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,20 @@ impl Schedule {
         Self(Cow::Owned(delays))
     }
 
+    /// The schedule that holds for a webhook: its own, or this one.
+    #[must_use]
+    pub fn of(&self, webhook: &Webhook) -> Cow<'_, Self> {
+        match &webhook.schedule {
+            None => Cow::Borrowed(self),
+            // The first entry is the wait before the first attempt, which is made at once.
+            Some(seconds) => Cow::Owned(Self::new(
+                std::iter::once(Duration::ZERO)
+                    .chain(seconds.iter().map(|seconds| Duration::from_secs(u64::from(*seconds))))
+                    .collect(),
+            )),
+        }
+    }
+
     /// What follows from an attempt that ended at `now`, after these earlier ones.
     #[must_use]
     pub fn decide(&self, earlier: &[Attempt], outcome: &Outcome, now: Timestamp, jitter: Jitter) -> Next {
@@ -68,11 +82,16 @@ impl Schedule {
         if attempt.error.is_none() {
             return Next::Delivered;
         }
-        if asks_to_disable(attempt) {
-            return Next::Exhausted(Exhaustion::Gone);
+        if let Some(rejection) = outcome.rejection {
+            return Next::Exhausted(if rejection.disables {
+                Exhaustion::Gone
+            } else {
+                Exhaustion::Refused
+            });
         }
         let throttled = |attempt: &&Attempt| attempt.status == Some(TOO_MANY_REQUESTS);
-        let throttles = earlier.iter().chain([attempt]).filter(throttled).count();
+        let earlier_throttles = earlier.iter().filter(throttled).count();
+        let throttles = earlier_throttles + usize::from(outcome.throttled);
         let counted = earlier.len() + 1 - throttles.min(FREE_THROTTLES);
         let Some(delay) = self.0.get(counted.max(1)) else {
             return Next::Exhausted(Exhaustion::Schedule);
@@ -80,12 +99,12 @@ impl Schedule {
         let scheduled = jitter.spread(*delay);
         let asked = outcome
             .retry_after
-            .filter(|_| matches!(attempt.status, Some(TOO_MANY_REQUESTS | SERVICE_UNAVAILABLE)))
+            .filter(|_| outcome.throttled || attempt.status == Some(SERVICE_UNAVAILABLE))
             .map(|retry_after| retry_after.wait(now).clamp(RETRY_AFTER_FLOOR, RETRY_AFTER_CEILING));
         let wait = match asked {
             None => scheduled,
             // It will be ready then, and coming so soon costs no attempt of the schedule.
-            Some(asked) if attempt.status == Some(TOO_MANY_REQUESTS) && throttles <= FREE_THROTTLES => asked,
+            Some(asked) if outcome.throttled && throttles <= FREE_THROTTLES => asked,
             // Never before it asked for, and never more often than the schedule.
             Some(asked) => asked.max(scheduled),
         };
@@ -121,14 +140,10 @@ pub enum Next {
 pub enum Exhaustion {
     /// Every attempt of the schedule failed.
     Schedule,
-    /// The destination answered 410: it wants nothing more, and its webhook is to be disabled.
+    /// The destination wants nothing more (410, or a platform's own word for that): its webhook is to be disabled.
     Gone,
-}
-
-/// Whether the answer asks us to disable the webhook: 410 Gone, as the specification says.
-#[must_use]
-pub fn asks_to_disable(attempt: &Attempt) -> bool {
-    attempt.status == Some(GONE)
+    /// The destination will never take this message.
+    Refused,
 }
 
 /// `now` and that much time; the end of time where there is none left.
@@ -198,10 +213,17 @@ impl RetryAfter {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use super::*;
+    use crate::format::Rejection;
     use payload::delivery::AttemptError;
     use payload::id::Identity;
+    use payload::webhook::HttpPolicy;
     use payload::{EventId, OrganizationId, WebhookId};
     use proptest::prelude::*;
+
+    const GONE: Rejection = Rejection {
+        reason: "gone",
+        disables: true,
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -218,6 +240,8 @@ mod tests {
                 answer: None,
             },
             retry_after: None,
+            throttled: status == 429,
+            rejection: (status == 410).then_some(GONE),
         }
     }
 
@@ -238,6 +262,8 @@ mod tests {
                 answer: None,
             },
             retry_after: None,
+            throttled: false,
+            rejection: None,
         }
     }
 
@@ -293,7 +319,17 @@ mod tests {
             schedule.decide(&[], &answered(410), at(0), Jitter::NONE),
             Next::Exhausted(Exhaustion::Gone)
         );
-        assert!(asks_to_disable(&answered(410).attempt) && !asks_to_disable(&answered(404).attempt));
+        let refused = Outcome {
+            rejection: Some(Rejection {
+                disables: false,
+                ..GONE
+            }),
+            ..answered(400)
+        };
+        assert_eq!(
+            schedule.decide(&[], &refused, at(0), Jitter::NONE),
+            Next::Exhausted(Exhaustion::Refused)
+        );
         for error in [
             AttemptError::Dns,
             AttemptError::Blocked,
@@ -370,6 +406,58 @@ mod tests {
         assert_eq!(wait_of(next, at(0)).as_secs(), 1_800);
         let next = schedule.decide(&earlier(&[429; 29]), &asking(429, "1"), at(0), Jitter::NONE);
         assert_eq!(next, Next::Exhausted(Exhaustion::Schedule));
+    }
+
+    #[test]
+    fn a_platform_may_throttle_with_another_status() {
+        // Teams tells of a 429 in a 200, and Google Chat in a 403.
+        let schedule = Schedule::default();
+        for status in [200, 403] {
+            let throttled = |retry_after| Outcome {
+                throttled: true,
+                retry_after: RetryAfter::parse(retry_after),
+                attempt: Attempt {
+                    error: Some(AttemptError::Status),
+                    ..answered(status).attempt
+                },
+                ..answered(status)
+            };
+            let wait = |outcome| wait_of(schedule.decide(&[], &outcome, at(0), Jitter::NONE), at(0)).as_secs();
+            assert_eq!((wait(throttled("")), wait(throttled("7"))), (60, 7), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_may_have_a_schedule_of_its_own() {
+        let mut webhook = Webhook {
+            id: WebhookId::generate(at(0)),
+            organization: OrganizationId::generate(at(0)),
+            name: "w".into(),
+            url: payload::webhook::DestinationUrl::parse("https://a.example/", HttpPolicy::HttpsOnly).unwrap(),
+            filter: Default::default(),
+            format: Default::default(),
+            method: Default::default(),
+            rate: None,
+            schedule: None,
+            enabled: true,
+            created_at: at(0),
+        };
+        let waits = |webhook: &Webhook| {
+            let schedule = Schedule::default();
+            let schedule = schedule.of(webhook);
+            let mut attempts = vec![];
+            let mut waits = vec![];
+            while let Next::RetryAt(next) = schedule.decide(&attempts, &answered(500), at(0), Jitter::NONE) {
+                waits.push(next.as_second());
+                attempts.push(answered(500).attempt);
+            }
+            waits
+        };
+        assert_eq!(waits(&webhook).len(), 9);
+        webhook.schedule = Some(vec![5, 10, 20]);
+        assert_eq!(waits(&webhook), [5, 10, 20]);
+        webhook.schedule = Some(vec![]);
+        assert_eq!(waits(&webhook), [0_i64; 0]);
     }
 
     #[test]

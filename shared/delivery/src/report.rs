@@ -46,6 +46,7 @@ pub fn attempt(delivery: &Delivery, next: &Next) {
             outcome = match why {
                 Exhaustion::Schedule => "exhausted",
                 Exhaustion::Gone => "gone",
+                Exhaustion::Refused => "refused",
             },
             error_type = attempt.error.map(AttemptError::as_str),
             "attempt"

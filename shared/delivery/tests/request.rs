@@ -10,6 +10,7 @@ use delivery::{Client, Destinations, Guard, HttpSender, Request, Sender};
 use payload::clock::Clock;
 use payload::delivery::AttemptError;
 use payload::outbound::{SigningKey, sign};
+use payload::webhook::Format;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use support::{Changing, LONG, SHORT, Server, at, event, keys, message, open_client, read_request, send, url};
@@ -43,8 +44,11 @@ async fn the_request_is_signed_and_says_who_we_are() {
     let request = Request {
         event: &event,
         destination: &destination,
-        keys: &keys,
+        keys: Some(&keys),
+        headers: &[],
         message: &message,
+        format: Format::Raw,
+        hops: 0,
     };
     let outcome = HttpSender::new(open_client(), Fixed).send(request, LONG).await;
     assert_eq!(
@@ -68,6 +72,7 @@ async fn the_request_is_signed_and_says_who_we_are() {
         ("accept", "*/*"),
         ("content-length", "12"),
         ("content-type", "application/json"),
+        ("hookline-hops", "1"),
         ("host", &host),
         ("user-agent", concat!("Hookline/", env!("CARGO_PKG_VERSION"))),
         ("webhook-id", event.as_str()),

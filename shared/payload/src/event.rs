@@ -23,6 +23,8 @@ pub struct Event {
     pub receipt: Option<ReceiptId>,
     /// When it reached us.
     pub received_at: Timestamp,
+    /// How often it has gone through a hub like this one: what is sent says one more, and ends at [`MAX_HOPS`].
+    pub hops: u8,
     /// The resolved fields of the common payload.
     pub meta: EventMeta,
     /// Where the provider's own object stands.
@@ -34,6 +36,12 @@ pub struct Event {
     /// The raw body, byte for byte.
     pub body: Bytes,
 }
+
+/// How many hubs an event may go through before it is taken for one that goes in circles.
+pub const MAX_HOPS: u8 = 8;
+
+/// The header that says how many hubs a request has gone through.
+pub const HOPS_HEADER: &str = "hookline-hops";
 
 /// Where a JSON value of the payload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,7 +218,8 @@ impl Event {
         Ok(json)
     }
 
-    fn content<'a>(&'a self, content: &'a Content) -> Result<Cow<'a, [u8]>, BrokenEvent> {
+    /// The JSON text of what stands there.
+    pub(crate) fn content<'a>(&'a self, content: &'a Content) -> Result<Cow<'a, [u8]>, BrokenEvent> {
         let string = |text: &str| serde_json::to_vec(text).map(Cow::Owned).map_err(|_| BrokenEvent::Span);
         match content {
             Content::Span(start, end) => self.body.get(*start..*end).map(Cow::Borrowed).ok_or(BrokenEvent::Span),

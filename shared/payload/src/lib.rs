@@ -4,16 +4,19 @@
 //! This room is pure: no async, no AWS, no network, and no clock of its own ([`Clock`] is only the shape in which time comes in).
 //! Everything here can be tested with values alone.
 
+pub mod change;
 pub mod clock;
 pub mod delivery;
 pub mod event;
 pub mod filter;
+pub mod flat;
 pub mod handshake;
 pub mod hint;
 pub mod id;
 pub mod key;
 pub mod organization;
 pub mod outbound;
+pub mod own;
 pub mod preset;
 pub mod query;
 pub mod receipt;

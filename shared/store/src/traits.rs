@@ -11,7 +11,7 @@ use payload::organization::{ApiKey, Organization};
 use payload::receipt::ReceiptOutcome;
 use payload::source::{Door, Source};
 use payload::source_health::{Again, HealthNote, SourceHealth};
-use payload::webhook::{Health, Webhook};
+use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
 
 use crate::StoreError;
@@ -63,9 +63,15 @@ pub trait SourceRegistry: Sources {
     fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> impl Future<Output = Result<bool>> + Send;
 }
 
+/// Reads everything secret about webhooks. (secrets: `GetItem`)
+pub trait DestinationSecrets: Send + Sync {
+    /// What a webhook's deliveries are signed with, and the headers that its destination wants; nothing when there is none.
+    fn webhook_secrets(&self, webhook: &WebhookId) -> impl Future<Output = Result<WebhookSecrets>> + Send;
+}
+
 /// Reads secrets. (secrets: `GetItem`)
 pub trait Secrets: Send + Sync {
-    /// The secrets of a source or a webhook, expired ones too; empty when there are none.
+    /// The secrets of a source, expired ones too; empty when there are none.
     fn secrets(&self, owner: &str) -> impl Future<Output = Result<Vec<TimedSecret>>> + Send;
 }
 
@@ -141,8 +147,8 @@ pub trait SourceHealths: Send + Sync {
 pub struct WebhookSet {
     /// All of them, disabled ones too.
     pub webhooks: Arc<Vec<Webhook>>,
-    /// Those that are failing: they leave the fast lane.
-    pub failing: HashMap<WebhookId, Health>,
+    /// How those do of which there is something to say: who fails leaves the fast lane, who is disabled gets nothing.
+    pub health: HashMap<WebhookId, Health>,
 }
 
 /// Reads an organization's webhooks, cached by the set's version. (webhooks: `Query`)
@@ -151,16 +157,28 @@ pub trait WebhookSets: Send + Sync {
     fn webhook_set(&self, organization: &OrganizationId) -> impl Future<Output = Result<WebhookSet>> + Send;
 }
 
-/// Writes how webhooks do. (webhooks: `PutItem`, `DeleteItem` on health items)
+/// Writes how webhooks do. Each tells whether that is news, so that it is told once. (webhooks: `UpdateItem` on health items)
 pub trait HealthLog: Send + Sync {
     /// Notes that a webhook has been failing since then; keeps an earlier time that is there already.
-    fn set_failing(&self, organization: &OrganizationId, health: &Health) -> impl Future<Output = Result<()>> + Send;
+    fn set_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Notes that it is well again.
     fn clear_failing(
         &self,
         organization: &OrganizationId,
         webhook: &WebhookId,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Notes that it is sent nothing any more; keeps an earlier reason.
+    fn disable(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        disabled: &Disabled,
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// Records deliveries. (deliveries: `Query`, `GetItem`, `PutItem`)
@@ -215,7 +233,22 @@ pub trait DueQueue: Send + Sync {
 /// Registers webhooks. (webhooks: transactions that also count the set's version; secrets: `PutItem`, `DeleteItem`)
 pub trait Webhooks: Send + Sync {
     /// Stores a new webhook with its secrets and counts the set's version, all or nothing.
-    fn create_webhook(&self, webhook: &Webhook, secrets: &[TimedSecret]) -> impl Future<Output = Result<()>> + Send;
+    fn create_webhook(&self, webhook: &Webhook, secrets: &WebhookSecrets) -> impl Future<Output = Result<()>> + Send;
+    /// Replaces what a webhook says and, where given, its secrets, and counts the set's version, all or nothing. With `enable` what
+    /// Hookline disabled by itself is taken back. [`StoreError::Conflict`] when it is no longer as `before`.
+    fn update_webhook(
+        &self,
+        before: &Webhook,
+        webhook: &Webhook,
+        secrets: Option<&WebhookSecrets>,
+        enable: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// How a webhook does; `None` when there is nothing to say.
+    fn health(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> impl Future<Output = Result<Option<Health>>> + Send;
     /// A webhook of this organization.
     fn webhook(
         &self,

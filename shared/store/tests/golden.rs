@@ -14,7 +14,7 @@ use payload::organization::{ApiKey, Organization};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
 use payload::source_health::{LastRejection, SourceHealth};
-use payload::webhook::{Health, Webhook};
+use payload::webhook::{Disabled, DisabledReason, Health, Webhook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::StoreError;
@@ -24,7 +24,8 @@ use store::item::{
 };
 
 use samples::{
-    api_key, at, custom_source, delivery, door, event, event_id, handshake_door, id, receipt, source, webhook,
+    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, receipt, secrets,
+    source, webhook,
 };
 
 /// Writes today's item, holds it against the golden file, and reads the golden file back, plain and with a stranger's attributes.
@@ -193,8 +194,9 @@ fn registrations_v1() {
     let health = Health {
         webhook: id("wh_"),
         failing_since: Some(at()),
+        disabled: None,
     };
-    check("health-v1", &HealthItem::new(&id("org_"), &health), |item| {
+    check("health-v1", &HealthItem::new(&id("org_"), &health).unwrap(), |item| {
         Health::try_from(item).unwrap() == health
     });
     let secret = TimedSecret {
@@ -211,6 +213,52 @@ fn registrations_v1() {
     )
     .unwrap();
     check("version-v1", &version, |item| item.n == 7);
+}
+
+#[test]
+fn registrations_since_webhooks_have_more_to_say() {
+    check(
+        "webhook-full-v1",
+        &WebhookItem::from(&full_webhook()).at_revision(3),
+        |item| Webhook::try_from(item).unwrap() == full_webhook(),
+    );
+    let disabled = Health {
+        webhook: id("wh_"),
+        failing_since: None,
+        disabled: Some(Disabled {
+            at: at(),
+            reason: DisabledReason::Gone,
+        }),
+    };
+    check(
+        "health-disabled-v1",
+        &HealthItem::new(&id("org_"), &disabled).unwrap(),
+        |item| Health::try_from(item).unwrap() == disabled,
+    );
+    check(
+        "secrets-headers-v1",
+        &SecretsItem::of_webhook("wh_1", &secrets()),
+        |item| {
+            let read = item.into_webhook_secrets().unwrap();
+            let header = &read.headers[0];
+            (header.name(), header.expose_value()) == ("Authorization", "Bearer x") && read.signing.len() == 1
+        },
+    );
+    let hopped = Event { hops: 3, ..event() };
+    check("event-hops-v1", &EventItem::new(&hopped, 30).unwrap(), |item| {
+        Event::try_from(item).unwrap() == hopped
+    });
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_kept_as_it_is() {
+    let mut stored = serde_json::to_value(WebhookItem::from(&webhook())).unwrap();
+    stored["filter"] = serde_json::json!({"ofALaterDay": ["x"], "types": 3});
+    let item: WebhookItem = serde_json::from_value(stored.clone()).unwrap();
+    let read = Webhook::try_from(item).unwrap();
+    assert!(read.filter.read().is_err());
+    let written = serde_json::to_value(WebhookItem::from(&read)).unwrap();
+    assert_eq!(written["filter"], stored["filter"]);
 }
 
 #[test]

@@ -12,18 +12,21 @@ use std::time::Duration;
 
 use aws_lambda_events::dynamodb::{Event as StreamEvent, EventRecord};
 use bytes::Bytes;
-use delivery::{Deadline, Outcome, Request, RetryAfter, Sender};
+use delivery::format::Rejection;
+use delivery::{Deadline, Message, Outcome, Request, RetryAfter, Sender, SignedPart};
 use jiff::{SignedDuration, Timestamp};
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::event::{Content, EventMeta};
-use payload::filter::Filter;
+use payload::filter::StoredFilter;
 use payload::id::Identity;
 use payload::key::TimedSecret;
 use payload::outbound::generate_secret;
-use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
+use payload::webhook::{
+    DestinationUrl, Disabled, DisabledReason, Format, Health, HttpPolicy, Method, Webhook, WebhookSecrets,
+};
 use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
 use store::item::EventItem;
-use store::{Deliveries, HealthLog, Secrets, StoreError, WebhookSet, WebhookSets};
+use store::{Deliveries, DestinationSecrets, Events, HealthLog, PutEvent, StoreError, WebhookSet, WebhookSets};
 
 /// A clock that goes with tokio's, so that a paused test has paused time everywhere.
 #[derive(Debug, Clone)]
@@ -64,9 +67,9 @@ type FaultRule = Box<dyn Fn(&str, &str) -> Option<Fault> + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) sets: Mutex<HashMap<OrganizationId, WebhookSet>>,
-    pub(crate) secrets: Mutex<HashMap<String, Vec<TimedSecret>>>,
+    pub(crate) secrets: Mutex<HashMap<String, WebhookSecrets>>,
     pub(crate) deliveries: Mutex<BTreeMap<(EventId, WebhookId), Delivery>>,
-    pub(crate) failing: Mutex<Vec<WebhookId>>,
+    pub(crate) told: Mutex<Vec<Event>>,
     pub(crate) calls: Mutex<HashMap<&'static str, u32>>,
     rule: Mutex<Option<FaultRule>>,
 }
@@ -80,29 +83,78 @@ impl Fake {
     pub(crate) fn add(&self, webhook: &Webhook) {
         let mut sets = self.0.sets.lock().unwrap();
         let set = sets.entry(webhook.organization.clone()).or_default();
-        Arc::make_mut(&mut set.webhooks).push(webhook.clone());
+        // Another reading, as when the set's version has grown.
+        let mut webhooks = Vec::clone(&set.webhooks);
+        webhooks.push(webhook.clone());
+        set.webhooks = Arc::new(webhooks);
         let secret = TimedSecret {
             value: generate_secret(),
             created_at: start(),
             expires_at: None,
         };
-        self.0
-            .secrets
-            .lock()
-            .unwrap()
-            .insert(webhook.id.to_string(), vec![secret]);
+        self.0.secrets.lock().unwrap().insert(
+            webhook.id.to_string(),
+            WebhookSecrets {
+                signing: if webhook.format.is_chat() { vec![] } else { vec![secret] },
+                headers: vec![],
+            },
+        );
     }
 
-    pub(crate) fn mark_failing(&self, webhook: &Webhook) {
-        let health = Health {
-            webhook: webhook.id.clone(),
-            failing_since: Some(start()),
-        };
+    pub(crate) fn change_health<R>(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        change: impl FnOnce(&mut Health) -> R,
+    ) -> R {
         let mut sets = self.0.sets.lock().unwrap();
-        sets.get_mut(&webhook.organization)
-            .unwrap()
-            .failing
-            .insert(webhook.id.clone(), health);
+        let health = &mut sets.entry(organization.clone()).or_default().health;
+        change(health.entry(webhook.clone()).or_insert_with(|| Health {
+            webhook: webhook.clone(),
+            failing_since: None,
+            disabled: None,
+        }))
+    }
+
+    pub(crate) fn health(&self, webhook: &Webhook) -> Option<Health> {
+        let sets = self.0.sets.lock().unwrap();
+        sets[&webhook.organization].health.get(&webhook.id).cloned()
+    }
+
+    pub(crate) fn mark_failing(&self, webhook: &Webhook, since: Timestamp) {
+        self.change_health(&webhook.organization, &webhook.id, |health| {
+            health.failing_since = Some(since);
+        });
+    }
+
+    pub(crate) fn mark_disabled(&self, webhook: &Webhook, reason: DisabledReason) {
+        self.change_health(&webhook.organization, &webhook.id, |health| {
+            health.disabled = Some(Disabled { at: start(), reason });
+        });
+    }
+
+    /// The types of the events that were published, in order, and which webhook each is about.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let told = self.0.told.lock().unwrap();
+        let about = |event: &Event| event.meta.entity.as_ref().unwrap().id.clone().unwrap();
+        told.iter()
+            .map(|event| (event.meta.event_type.clone(), about(event)))
+            .collect()
+    }
+
+    /// How often this was told of the webhook.
+    pub(crate) fn told_of(&self, webhook: &Webhook, event_type: &str) -> usize {
+        let expected = (event_type.to_owned(), webhook.id.to_string());
+        self.told().into_iter().filter(|told| *told == expected).count()
+    }
+
+    /// Puts another registration in the place of the one with its id.
+    pub(crate) fn replace(&self, webhook: &Webhook) {
+        let mut sets = self.0.sets.lock().unwrap();
+        let set = sets.get_mut(&webhook.organization).unwrap();
+        let mut webhooks = Vec::clone(&set.webhooks);
+        *webhooks.iter_mut().find(|known| known.id == webhook.id).unwrap() = webhook.clone();
+        set.webhooks = Arc::new(webhooks);
     }
 
     /// From now on each call asks `rule` first: with the operation's name and the key it is about.
@@ -164,23 +216,63 @@ impl WebhookSets for Fake {
     }
 }
 
-impl Secrets for Fake {
-    async fn secrets(&self, owner: &str) -> Result<Vec<TimedSecret>, StoreError> {
-        self.enter("secrets", owner).await?;
-        Ok(self.0.secrets.lock().unwrap().get(owner).cloned().unwrap_or_default())
+impl DestinationSecrets for Fake {
+    async fn webhook_secrets(&self, webhook: &WebhookId) -> Result<WebhookSecrets, StoreError> {
+        self.enter("secrets", webhook.as_str()).await?;
+        let secrets = self.0.secrets.lock().unwrap();
+        Ok(secrets.get(webhook.as_str()).cloned().unwrap_or_default())
+    }
+}
+
+impl Events for Fake {
+    async fn put_event(&self, event: &Event) -> Result<PutEvent, StoreError> {
+        self.enter("put_event", event.id.as_str()).await?;
+        assert!(payload::own::is_own(event), "no other event is published here");
+        let mut told = self.0.told.lock().unwrap();
+        if told.iter().any(|known| known.id == event.id) {
+            return Ok(PutEvent::Duplicate);
+        }
+        told.push(event.clone());
+        Ok(PutEvent::Stored)
+    }
+
+    async fn event(&self, _: &EventId) -> Result<Option<Event>, StoreError> {
+        unreachable!("fan-out has the event from the stream")
     }
 }
 
 impl HealthLog for Fake {
-    async fn set_failing(&self, _: &OrganizationId, health: &Health) -> Result<(), StoreError> {
-        self.enter("set_failing", health.webhook.as_str()).await?;
-        assert!(health.failing_since.is_some());
-        self.0.failing.lock().unwrap().push(health.webhook.clone());
-        Ok(())
+    async fn set_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.enter("set_failing", webhook.as_str()).await?;
+        Ok(self.change_health(organization, webhook, |health| {
+            let news = health.failing_since.is_none();
+            health.failing_since.get_or_insert(since);
+            news
+        }))
     }
 
-    async fn clear_failing(&self, _: &OrganizationId, webhook: &WebhookId) -> Result<(), StoreError> {
-        self.enter("clear_failing", webhook.as_str()).await
+    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
+        self.enter("clear_failing", webhook.as_str()).await?;
+        Ok(self.change_health(organization, webhook, |health| health.failing_since.take().is_some()))
+    }
+
+    async fn disable(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        disabled: &Disabled,
+    ) -> Result<bool, StoreError> {
+        self.enter("disable", webhook.as_str()).await?;
+        Ok(self.change_health(organization, webhook, |health| {
+            let news = health.disabled.is_none();
+            health.disabled.get_or_insert_with(|| disabled.clone());
+            news
+        }))
     }
 }
 
@@ -237,10 +329,39 @@ pub(crate) enum Behaviour {
 #[derive(Default)]
 pub(crate) struct SenderState {
     behaviours: Mutex<HashMap<String, Behaviour>>,
-    pub(crate) sent: Mutex<Vec<(EventId, String)>>,
+    pub(crate) sent: Mutex<Vec<Sent>>,
     pub(crate) in_flight: AtomicU32,
     pub(crate) most_in_flight: AtomicU32,
     clock: Mutex<Option<TestClock>>,
+}
+
+/// What was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) event: EventId,
+    pub(crate) host: String,
+    pub(crate) at: tokio::time::Instant,
+    pub(crate) message: Message,
+    pub(crate) is_signed: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) hops: u8,
+}
+
+impl Sent {
+    fn of(request: &Request<'_>) -> Self {
+        let headers = request.headers.iter();
+        Self {
+            event: request.event.clone(),
+            host: request.destination.expose().host_str().unwrap().to_owned(),
+            at: tokio::time::Instant::now(),
+            message: request.message.clone(),
+            is_signed: request.message.signed != SignedPart::Nothing,
+            headers: headers
+                .map(|header| (header.name().to_owned(), header.expose_value().to_owned()))
+                .collect(),
+            hops: request.hops,
+        }
+    }
 }
 
 /// A sender that sends nothing: destinations are told apart by their host. Clones share it.
@@ -255,7 +376,13 @@ impl FakeSender {
 
     pub(crate) fn sent_to(&self, webhook: &Webhook) -> usize {
         let host = webhook.url.expose().host_str().unwrap();
-        self.0.sent.lock().unwrap().iter().filter(|(_, to)| to == host).count()
+        self.0
+            .sent
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|sent| sent.host == host)
+            .count()
     }
 
     pub(crate) fn sent(&self) -> usize {
@@ -266,8 +393,9 @@ impl FakeSender {
 impl Sender for FakeSender {
     async fn send(&self, request: Request<'_>, limit: Duration) -> Outcome {
         let host = request.destination.expose().host_str().unwrap().to_owned();
-        assert!(!request.keys.as_slice().is_empty());
-        self.0.sent.lock().unwrap().push((request.event.clone(), host.clone()));
+        let is_signed = request.message.signed != SignedPart::Nothing;
+        assert!(!is_signed || request.keys.is_some_and(|keys| !keys.as_slice().is_empty()));
+        self.0.sent.lock().unwrap().push(Sent::of(&request));
         let now = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_in_flight.fetch_max(now, Ordering::SeqCst);
         let behaviour = self
@@ -309,12 +437,25 @@ impl Sender for FakeSender {
             error,
             answer: Some("secret-in-the-answer".into()),
         };
-        Outcome { attempt, retry_after }
+        Outcome {
+            throttled: status == Some(429),
+            rejection: (status == Some(410)).then_some(Rejection {
+                reason: "gone",
+                disables: true,
+            }),
+            attempt,
+            retry_after,
+        }
     }
 }
 
 pub(crate) fn organization() -> OrganizationId {
     OrganizationId::generate(start())
+}
+
+/// A filter as it is read from a table.
+pub(crate) fn filter(json: &serde_json::Value) -> StoredFilter {
+    serde_json::from_value(json.clone()).unwrap()
 }
 
 pub(crate) fn webhook(organization: &OrganizationId, host: &str, types: &[&str]) -> Webhook {
@@ -323,10 +464,11 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str, types: &[&str])
         organization: organization.clone(),
         name: host.to_owned(),
         url: DestinationUrl::parse(&format!("https://{host}/secret-path"), HttpPolicy::HttpsOnly).unwrap(),
-        filter: Filter {
-            types: types.iter().map(|text| text.parse().unwrap()).collect(),
-        },
+        filter: filter(&serde_json::json!({ "types": types })),
         format: Format::Raw,
+        method: Method::Post,
+        rate: None,
+        schedule: None,
         enabled: true,
         created_at: start(),
     }
@@ -340,6 +482,7 @@ pub(crate) fn event(organization: &OrganizationId, name: &str, event_type: &str)
         organization: organization.clone(),
         receipt: None,
         received_at: start(),
+        hops: 0,
         meta: EventMeta {
             id,
             event_type: event_type.to_owned(),

@@ -10,7 +10,7 @@ use payload::scheme::Scheme;
 use payload::source::{Provider, Source};
 use payload::{Clock, SourceId};
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::view::View;
@@ -18,55 +18,9 @@ use super::{checked, effective, find, find_preset, secret, shape};
 use crate::auth::Caller;
 use crate::body::{self, Id, MergePatch};
 use crate::fields;
+use crate::merge::Member;
 use crate::problem::ApiError;
 use crate::{App, Store};
-
-/// A member of a merge patch.
-#[derive(Debug, Default)]
-enum Member<T> {
-    /// Not there: what is stays as it is.
-    #[default]
-    Absent,
-    /// `null`: what is is removed.
-    Null,
-    /// What is to be.
-    Given(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Given))
-    }
-}
-
-impl<T> Member<T> {
-    /// The new value, of a field that is always there.
-    fn replacement(self, pointer: &str) -> Result<Option<T>, ApiError> {
-        match self {
-            Self::Absent => Ok(None),
-            Self::Null => Err(ApiError::invalid(pointer, "cannot be removed")),
-            Self::Given(value) => Ok(Some(value)),
-        }
-    }
-
-    /// The same member, its value turned into another.
-    fn try_map<U>(self, turn: impl FnOnce(T) -> Result<U, ApiError>) -> Result<Member<U>, ApiError> {
-        Ok(match self {
-            Self::Absent => Member::Absent,
-            Self::Null => Member::Null,
-            Self::Given(value) => Member::Given(turn(value)?),
-        })
-    }
-
-    /// Changes an option.
-    fn apply(self, option: &mut Option<T>) {
-        match self {
-            Self::Absent => {}
-            Self::Null => *option = None,
-            Self::Given(value) => *option = Some(value),
-        }
-    }
-}
 
 /// `PATCH /v1/sources/{id}`
 #[derive(Debug, Default, Deserialize)]

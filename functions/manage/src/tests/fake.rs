@@ -10,11 +10,11 @@ use payload::organization::ApiKey;
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
-use payload::webhook::Webhook;
+use payload::webhook::{Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
 use store::{
-    Deliveries, Events, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
-    Sources, StoreError, Webhooks,
+    Deliveries, DestinationSecrets, Events, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets,
+    SourceHealths, SourceRegistry, Sources, StoreError, Webhooks,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,6 +26,8 @@ pub(super) struct Tables {
     pub(super) doors: HashMap<String, Door>,
     pub(super) webhooks: BTreeMap<WebhookId, Webhook>,
     pub(super) secrets: HashMap<String, Vec<TimedSecret>>,
+    pub(super) webhook_secrets: HashMap<WebhookId, WebhookSecrets>,
+    pub(super) webhook_health: HashMap<WebhookId, Health>,
     pub(super) events: HashMap<EventId, Event>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
@@ -33,9 +35,9 @@ pub(super) struct Tables {
     pub(super) health: HashMap<SourceId, SourceHealth>,
     /// What was asked to be verified again, and whether in bulk.
     pub(super) asked: Vec<(ReceiptId, bool)>,
-    /// Whether somebody else changes a source just before it is written again.
+    /// Whether somebody else changes a source or a webhook just before it is written again.
     pub(super) race: bool,
-    /// How often a source was written again.
+    /// How often a source or a webhook was written again.
     pub(super) updates: usize,
     /// What every call but that for the key ends with.
     pub(super) fault: Option<StoreError>,
@@ -147,11 +149,40 @@ impl SourceHealths for Fake {
 }
 
 impl Webhooks for Fake {
-    async fn create_webhook(&self, webhook: &Webhook, secrets: &[TimedSecret]) -> Result<()> {
+    async fn create_webhook(&self, webhook: &Webhook, secrets: &WebhookSecrets) -> Result<()> {
         let mut tables = self.working()?;
         tables.webhooks.insert(webhook.id.clone(), webhook.clone());
-        tables.secrets.insert(webhook.id.to_string(), secrets.to_vec());
+        tables.webhook_secrets.insert(webhook.id.clone(), secrets.clone());
         Ok(())
+    }
+
+    async fn update_webhook(
+        &self,
+        before: &Webhook,
+        webhook: &Webhook,
+        secrets: Option<&WebhookSecrets>,
+        enable: bool,
+    ) -> Result<()> {
+        let mut tables = self.working()?;
+        if tables.race || tables.webhooks.get(&webhook.id) != Some(before) {
+            return Err(StoreError::Conflict);
+        }
+        tables.updates += 1;
+        tables.webhooks.insert(webhook.id.clone(), webhook.clone());
+        if let Some(secrets) = secrets {
+            tables.webhook_secrets.insert(webhook.id.clone(), secrets.clone());
+        }
+        if enable {
+            tables.webhook_health.remove(&webhook.id);
+        }
+        Ok(())
+    }
+
+    async fn health(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Health>> {
+        let tables = self.working()?;
+        let webhook = tables.webhooks.get(id);
+        let is_theirs = webhook.is_some_and(|webhook| webhook.organization == *organization);
+        Ok(tables.webhook_health.get(id).filter(|_| is_theirs).cloned())
     }
 
     async fn webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Webhook>> {
@@ -183,8 +214,20 @@ impl Webhooks for Fake {
             return Ok(false);
         }
         tables.webhooks.remove(id);
-        tables.secrets.remove(id.as_str());
+        tables.webhook_secrets.remove(id);
+        tables.webhook_health.remove(id);
         Ok(true)
+    }
+}
+
+impl DestinationSecrets for Fake {
+    async fn webhook_secrets(&self, webhook: &WebhookId) -> Result<WebhookSecrets> {
+        Ok(self
+            .working()?
+            .webhook_secrets
+            .get(webhook)
+            .cloned()
+            .unwrap_or_default())
     }
 }
 

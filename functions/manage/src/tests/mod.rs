@@ -10,6 +10,10 @@ mod reverify;
 mod routes;
 mod secrets;
 mod tenants;
+mod test_filter;
+mod webhook_headers;
+mod webhook_patching;
+mod webhooks;
 
 use std::future::Future;
 use std::io;

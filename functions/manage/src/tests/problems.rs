@@ -73,7 +73,7 @@ async fn unknown_routes_and_methods_are_problems_too() {
     }
     for (method, path, allow) in [
         ("PUT", "/v1/sources", "POST,GET,HEAD"),
-        ("POST", "/v1/webhooks/wh_1", "GET,HEAD,DELETE"),
+        ("POST", "/v1/webhooks/wh_1", "GET,HEAD,PATCH,DELETE"),
         ("PUT", "/v1/sources/src_1", "GET,HEAD,PATCH,DELETE"),
         ("GET", "/v1/sources/src_1/reverify", "POST"),
         ("GET", "/v1/receipts/rcp_1/reverify", "POST"),

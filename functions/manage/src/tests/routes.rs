@@ -69,20 +69,25 @@ async fn a_webhook_is_created_listed_read_and_deleted() {
     assert!(SigningKey::parse(&secret.clone().into()).is_ok());
     let shown = json!({
         "id": id, "name": "ours", "url": "https://example.com/hook?a=b", "filter": {"types": ["live.*", "*.deleted"]},
-        "format": "raw", "enabled": false, "createdAt": "2025-03-25T13:31:00Z"
+        "format": "raw", "method": "POST", "enabled": false, "createdAt": "2025-03-25T13:31:00Z"
     });
     let mut with_secret = shown.clone();
     with_secret["secret"] = json!(secret);
+    with_secret["headers"] = json!([]);
     assert_eq!(created.body, with_secret);
     assert_eq!(created.header("location"), Some(format!("/v1/webhooks/{id}").as_str()));
-    assert_eq!(client.store.tables().secrets[&id][0].value.expose_secret(), secret);
+    let stored = client.store.tables().webhook_secrets[&id.parse().unwrap()].clone();
+    assert_eq!(stored.signing[0].value.expose_secret(), secret);
     let path = format!("/v1/webhooks/{id}");
-    assert_eq!(client.get(&path).await.body, shown);
+    let mut whole = shown.clone();
+    whole["headers"] = json!([]);
+    whole["health"] = json!({"failingSince": null, "disabled": null});
+    assert_eq!(client.get(&path).await.body, whole);
     assert_eq!(client.get("/v1/webhooks").await.body, json!({"data": [shown]}));
     assert_eq!(client.delete(&path).await.status, 204);
     assert_eq!(client.delete(&path).await.status, 404);
     assert_eq!(client.get(&path).await.status, 404);
-    assert!(client.store.tables().secrets.is_empty());
+    assert!(client.store.tables().webhook_secrets.is_empty());
 }
 
 #[tokio::test]
@@ -135,6 +140,29 @@ async fn a_name_without_an_address_may_get_one_later() {
     let client = Client::new();
     let new = json!({"name": "a", "url": "https://nowhere.example.com/"});
     assert_eq!(client.post("/v1/webhooks", new).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_another_hub_publishes_here_keeps_its_hops() {
+    let client = Client::new();
+    for (header, hops) in [
+        (None, 0),
+        (Some("3"), 3),
+        (Some("200"), 8),
+        (Some("3, 4"), 8),
+        (Some("-1"), 8),
+    ] {
+        let mut request = Request::post("/v1/events")
+            .header(AUTHORIZATION, format!("Bearer {}", client.key))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(header) = header {
+            request = request.header(payload::event::HOPS_HEADER, header);
+        }
+        let body = Body::from(r#"{"type": "a", "data": 1}"#);
+        let published = client.send(request.body(body).unwrap()).await;
+        let id = published.text("id").parse().unwrap();
+        assert_eq!(client.store.tables().events[&id].hops, hops, "{header:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,21 +7,25 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::{Deadline, Outcome, Request, RetryAfter, Sender};
+use delivery::format::Rejection;
+use delivery::{Deadline, Message, Outcome, Request, RetryAfter, Sender, SignedPart};
 use jiff::{SignedDuration, Timestamp};
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::event::{Content, EventMeta};
-use payload::filter::Filter;
 use payload::id::Identity;
 use payload::key::TimedSecret;
 use payload::outbound::generate_secret;
-use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
+use payload::webhook::{
+    DestinationUrl, Disabled, DisabledReason, Format, Health, HttpPolicy, Method, Webhook, WebhookSecrets,
+};
 use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
-use store::{Deliveries, DueQueue, Events, HealthLog, Lease, PutEvent, Secrets, StoreError, WebhookSet, WebhookSets};
+use store::{
+    Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, Lease, PutEvent, StoreError, WebhookSet, WebhookSets,
+};
 
 /// A clock that goes with tokio's, so that a paused test has paused time everywhere.
 #[derive(Debug, Clone)]
@@ -55,8 +59,10 @@ type FaultRule = Box<dyn Fn(&str, &str) -> Option<Fault> + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) sets: Mutex<HashMap<OrganizationId, WebhookSet>>,
-    pub(crate) secrets: Mutex<HashMap<String, Vec<TimedSecret>>>,
+    pub(crate) secrets: Mutex<HashMap<String, WebhookSecrets>>,
     pub(crate) events: Mutex<HashMap<EventId, Event>>,
+    /// What was published.
+    pub(crate) told: Mutex<Vec<Event>>,
     pub(crate) deliveries: Mutex<BTreeMap<(EventId, WebhookId), Delivery>>,
     pub(crate) leases: Mutex<HashMap<u8, Lease>>,
     /// Deliveries that the index still calls due although they are not, as an index that is behind does.
@@ -80,11 +86,13 @@ impl Fake {
             created_at: start(),
             expires_at: None,
         };
-        self.0
-            .secrets
-            .lock()
-            .unwrap()
-            .insert(webhook.id.to_string(), vec![secret]);
+        self.0.secrets.lock().unwrap().insert(
+            webhook.id.to_string(),
+            WebhookSecrets {
+                signing: if webhook.format.is_chat() { vec![] } else { vec![secret] },
+                headers: vec![],
+            },
+        );
     }
 
     /// Adds an event and a delivery of it that is due.
@@ -126,9 +134,55 @@ impl Fake {
     }
 
     pub(crate) fn is_failing(&self, webhook: &Webhook) -> bool {
-        self.0.sets.lock().unwrap()[&webhook.organization]
-            .failing
-            .contains_key(&webhook.id)
+        self.health(webhook)
+            .is_some_and(|health| health.failing_since.is_some())
+    }
+
+    pub(crate) fn change_health<R>(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        change: impl FnOnce(&mut Health) -> R,
+    ) -> R {
+        let mut sets = self.0.sets.lock().unwrap();
+        let health = &mut sets.entry(organization.clone()).or_default().health;
+        change(health.entry(webhook.clone()).or_insert_with(|| Health {
+            webhook: webhook.clone(),
+            failing_since: None,
+            disabled: None,
+        }))
+    }
+
+    pub(crate) fn health(&self, webhook: &Webhook) -> Option<Health> {
+        let sets = self.0.sets.lock().unwrap();
+        sets[&webhook.organization].health.get(&webhook.id).cloned()
+    }
+
+    pub(crate) fn mark_failing(&self, webhook: &Webhook, since: Timestamp) {
+        self.change_health(&webhook.organization, &webhook.id, |health| {
+            health.failing_since = Some(since);
+        });
+    }
+
+    pub(crate) fn mark_disabled(&self, webhook: &Webhook, reason: DisabledReason) {
+        self.change_health(&webhook.organization, &webhook.id, |health| {
+            health.disabled = Some(Disabled { at: start(), reason });
+        });
+    }
+
+    /// The types of the events that were published, in order, and which webhook each is about.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let told = self.0.told.lock().unwrap();
+        let about = |event: &Event| event.meta.entity.as_ref().unwrap().id.clone().unwrap();
+        told.iter()
+            .map(|event| (event.meta.event_type.clone(), about(event)))
+            .collect()
+    }
+
+    /// How often this was told of the webhook.
+    pub(crate) fn told_of(&self, webhook: &Webhook, event_type: &str) -> usize {
+        let expected = (event_type.to_owned(), webhook.id.to_string());
+        self.told().into_iter().filter(|told| *told == expected).count()
     }
 
     /// Somebody else takes the lease of a bucket, as after the death of its owner.
@@ -173,16 +227,24 @@ impl WebhookSets for Fake {
     }
 }
 
-impl Secrets for Fake {
-    async fn secrets(&self, owner: &str) -> Result<Vec<TimedSecret>, StoreError> {
-        self.enter("secrets", owner).await?;
-        Ok(self.0.secrets.lock().unwrap().get(owner).cloned().unwrap_or_default())
+impl DestinationSecrets for Fake {
+    async fn webhook_secrets(&self, webhook: &WebhookId) -> Result<WebhookSecrets, StoreError> {
+        self.enter("secrets", webhook.as_str()).await?;
+        let secrets = self.0.secrets.lock().unwrap();
+        Ok(secrets.get(webhook.as_str()).cloned().unwrap_or_default())
     }
 }
 
 impl Events for Fake {
-    async fn put_event(&self, _: &Event) -> Result<PutEvent, StoreError> {
-        unreachable!("retry puts no events yet")
+    async fn put_event(&self, event: &Event) -> Result<PutEvent, StoreError> {
+        self.enter("put_event", event.id.as_str()).await?;
+        assert!(payload::own::is_own(event), "no other event is published here");
+        let mut told = self.0.told.lock().unwrap();
+        if told.iter().any(|known| known.id == event.id) {
+            return Ok(PutEvent::Duplicate);
+        }
+        told.push(event.clone());
+        Ok(PutEvent::Stored)
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<Event>, StoreError> {
@@ -192,27 +254,37 @@ impl Events for Fake {
 }
 
 impl HealthLog for Fake {
-    async fn set_failing(&self, organization: &OrganizationId, health: &Health) -> Result<(), StoreError> {
-        self.enter("set_failing", health.webhook.as_str()).await?;
-        let mut sets = self.0.sets.lock().unwrap();
-        sets.get_mut(organization)
-            .unwrap()
-            .failing
-            .insert(health.webhook.clone(), health.clone());
-        Ok(())
+    async fn set_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.enter("set_failing", webhook.as_str()).await?;
+        Ok(self.change_health(organization, webhook, |health| {
+            let news = health.failing_since.is_none();
+            health.failing_since.get_or_insert(since);
+            news
+        }))
     }
 
-    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<(), StoreError> {
+    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
         self.enter("clear_failing", webhook.as_str()).await?;
-        self.0
-            .sets
-            .lock()
-            .unwrap()
-            .get_mut(organization)
-            .unwrap()
-            .failing
-            .remove(webhook);
-        Ok(())
+        Ok(self.change_health(organization, webhook, |health| health.failing_since.take().is_some()))
+    }
+
+    async fn disable(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        disabled: &Disabled,
+    ) -> Result<bool, StoreError> {
+        self.enter("disable", webhook.as_str()).await?;
+        Ok(self.change_health(organization, webhook, |health| {
+            let news = health.disabled.is_none();
+            health.disabled.get_or_insert_with(|| disabled.clone());
+            news
+        }))
     }
 }
 
@@ -334,10 +406,40 @@ pub(crate) enum Behaviour {
 #[derive(Default)]
 pub(crate) struct SenderState {
     behaviours: Mutex<HashMap<String, Behaviour>>,
-    pub(crate) sent: Mutex<Vec<(EventId, String)>>,
+    pub(crate) sent: Mutex<Vec<Sent>>,
     in_flight: Mutex<HashMap<String, u32>>,
+    first: OnceLock<tokio::time::Instant>,
     pub(crate) most_to_one: AtomicU32,
     pub(crate) most: AtomicU32,
+}
+
+/// What was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) event: EventId,
+    pub(crate) host: String,
+    pub(crate) at: tokio::time::Instant,
+    pub(crate) message: Message,
+    pub(crate) is_signed: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) hops: u8,
+}
+
+impl Sent {
+    fn of(request: &Request<'_>) -> Self {
+        let headers = request.headers.iter();
+        Self {
+            event: request.event.clone(),
+            host: request.destination.expose().host_str().unwrap().to_owned(),
+            at: tokio::time::Instant::now(),
+            message: request.message.clone(),
+            is_signed: request.message.signed != SignedPart::Nothing,
+            headers: headers
+                .map(|header| (header.name().to_owned(), header.expose_value().to_owned()))
+                .collect(),
+            hops: request.hops,
+        }
+    }
 }
 
 /// A sender that sends nothing: destinations are told apart by their host. Clones share it.
@@ -352,7 +454,13 @@ impl FakeSender {
 
     pub(crate) fn sent_to(&self, webhook: &Webhook) -> usize {
         let host = webhook.url.expose().host_str().unwrap();
-        self.0.sent.lock().unwrap().iter().filter(|(_, to)| to == host).count()
+        self.0
+            .sent
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|sent| sent.host == host)
+            .count()
     }
 
     pub(crate) fn sent(&self) -> usize {
@@ -363,7 +471,7 @@ impl FakeSender {
     pub(crate) fn most_often(&self) -> usize {
         let mut counts: HashMap<(EventId, String), usize> = HashMap::new();
         for sent in self.0.sent.lock().unwrap().iter() {
-            *counts.entry(sent.clone()).or_default() += 1;
+            *counts.entry((sent.event.clone(), sent.host.clone())).or_default() += 1;
         }
         counts.into_values().max().unwrap_or(0)
     }
@@ -372,8 +480,9 @@ impl FakeSender {
 impl Sender for FakeSender {
     async fn send(&self, request: Request<'_>, limit: Duration) -> Outcome {
         let host = request.destination.expose().host_str().unwrap().to_owned();
-        assert!(!request.keys.as_slice().is_empty());
-        self.0.sent.lock().unwrap().push((request.event.clone(), host.clone()));
+        let is_signed = request.message.signed != SignedPart::Nothing;
+        assert!(!is_signed || request.keys.is_some_and(|keys| !keys.as_slice().is_empty()));
+        self.0.sent.lock().unwrap().push(Sent::of(&request));
         {
             let mut in_flight = self.0.in_flight.lock().unwrap();
             let now = in_flight.entry(host.clone()).or_default();
@@ -414,14 +523,23 @@ impl Sender for FakeSender {
             Behaviour::Panic => panic!("told to"),
         };
         *self.0.in_flight.lock().unwrap().get_mut(&host).unwrap() -= 1;
+        let first = *self.0.first.get_or_init(|| began);
         let attempt = Attempt {
-            at: start(),
+            at: start() + SignedDuration::try_from(began - first).unwrap(),
             duration_ms: u32::try_from(began.elapsed().as_millis()).unwrap(),
             status,
             error,
             answer: None,
         };
-        Outcome { attempt, retry_after }
+        Outcome {
+            throttled: status == Some(429),
+            rejection: (status == Some(410)).then_some(Rejection {
+                reason: "gone",
+                disables: true,
+            }),
+            attempt,
+            retry_after,
+        }
     }
 }
 
@@ -435,8 +553,11 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str) -> Webhook {
         organization: organization.clone(),
         name: host.to_owned(),
         url: DestinationUrl::parse(&format!("https://{host}/"), HttpPolicy::HttpsOnly).unwrap(),
-        filter: Filter::default(),
+        filter: Default::default(),
         format: Format::Raw,
+        method: Method::Post,
+        rate: None,
+        schedule: None,
         enabled: true,
         created_at: start(),
     }
@@ -460,6 +581,7 @@ pub(crate) fn event(organization: &OrganizationId, name: &str) -> Event {
         organization: organization.clone(),
         receipt: None,
         received_at: start(),
+        hops: 0,
         meta: EventMeta {
             id,
             event_type: "a.b".to_owned(),

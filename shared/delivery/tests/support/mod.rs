@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use delivery::guard::Resolver;
-use delivery::{Client, Destinations, Guard, Message, Outcome, Request, SigningKeys};
+use delivery::{Client, Destinations, Guard, Message, Outcome, Request, SignedPart, SigningKeys};
 use http::HeaderValue;
 use jiff::Timestamp;
 use payload::EventId;
 use payload::id::Identity;
 use payload::key::TimedSecret;
-use payload::webhook::{DestinationUrl, HttpPolicy};
+use payload::webhook::{DestinationUrl, Format, HttpPolicy, Method};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,8 +53,11 @@ pub(crate) fn keys() -> SigningKeys {
 
 pub(crate) fn message() -> Message {
     Message {
-        content_type: HeaderValue::from_static("application/json"),
+        method: Method::Post,
+        content_type: Some(HeaderValue::from_static("application/json")),
         body: Bytes::from_static(br#"{"type":"a"}"#),
+        query: None,
+        signed: SignedPart::Body,
     }
 }
 
@@ -71,8 +74,11 @@ pub(crate) async fn send(client: &Client, destination: &str, limit: Duration) ->
     let request = Request {
         event: &event,
         destination: &destination,
-        keys: &keys,
+        keys: Some(&keys),
+        headers: &[],
         message: &message,
+        format: Format::Raw,
+        hops: 0,
     };
     delivery::attempt::attempt(client, at(), request, limit).await
 }

@@ -9,7 +9,7 @@ use super::body::{self, Body};
 use super::check::{is_covered, is_signed};
 use super::read::{Fields, Reader};
 use super::Duplicates;
-use crate::event::{Content, Entity, Event, EventMeta, Locales, Scope, SourceRef};
+use crate::event::{Content, HOPS_HEADER, MAX_HOPS, Entity, Event, EventMeta, Locales, Scope, SourceRef};
 use crate::id::Identity;
 use crate::json::{Document, InvalidJson, elements};
 use crate::receipt::MAX_BODY_BYTES;
@@ -227,6 +227,7 @@ fn event(
         organization: receipt.organization.clone(),
         receipt: Some(receipt.id.clone()),
         received_at: receipt.received_at,
+        hops: hops(receipt),
         meta,
         data: data.unwrap_or_else(|| part.all()),
         previous_attributes,
@@ -237,6 +238,13 @@ fn event(
         },
         body: part.body(),
     })
+}
+
+/// How many hubs a request has gone through, as it says itself; a text that is no small number counts as one too many.
+fn hops(receipt: &Receipt) -> u8 {
+    receipt
+        .header(HOPS_HEADER)
+        .map_or(0, |text| text.parse::<u8>().unwrap_or(MAX_HOPS).min(MAX_HOPS))
 }
 
 /// A type that filters can name and people can read.

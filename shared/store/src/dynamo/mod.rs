@@ -126,6 +126,28 @@ fn put<T: Serialize>(table: &str, item: &T) -> Result<TransactWriteItem, StoreEr
     Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
 }
 
+/// A put in the place of the item that had been changed `revision` times; it fails when there is another, or none.
+fn replace<T: Serialize>(table: &str, item: &T, revision: u64) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(write(item)?))
+        .condition_expression(is_at_revision(revision))
+        .set_expression_attribute_values(revision_values(revision));
+    Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+}
+
+/// Whether an item is still there and had been changed so many times: one that never was has no revision.
+fn is_at_revision(revision: u64) -> &'static str {
+    match revision {
+        0 => "attribute_exists(id) AND attribute_not_exists(revision)",
+        _ => "revision = :revision",
+    }
+}
+
+fn revision_values(revision: u64) -> Option<Attributes> {
+    (revision > 0).then(|| Attributes::from([(":revision".to_owned(), number(revision))]))
+}
+
 fn delete(table: &str, key: Attributes) -> Result<TransactWriteItem, StoreError> {
     Ok(TransactWriteItem::builder()
         .delete(

@@ -1,12 +1,14 @@
 //! Sources, their doors, and all secrets.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
 use payload::{OrganizationId, SourceId};
 use serde::Deserialize;
 
-use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, sdk_error, text, write};
+use super::{
+    Attributes, Dynamo, built, delete, is_at_revision, key, put, put_new, replace, revision_values, sdk_error, text,
+};
 use crate::item::{DoorItem, SecretsItem, SourceItem, door_key};
 use crate::{Doors, Secrets, SourceRegistry, Sources, StoreError};
 
@@ -155,12 +157,7 @@ impl Dynamo {
     /// Puts a source in the place of the one that had been changed `revision` times; fails when there is another, or none.
     fn replace_source(&self, source: &Source, revision: u64) -> Result<TransactWriteItem, StoreError> {
         let item = SourceItem::try_from(source)?.at_revision(revision.saturating_add(1));
-        let put = Put::builder()
-            .table_name(&self.tables.sources)
-            .set_item(Some(write(&item)?))
-            .condition_expression(condition(revision))
-            .set_expression_attribute_values(values(revision));
-        Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+        replace(&self.tables.sources, &item, revision)
     }
 
     /// Deletes a source that had been changed `revision` times: a change meanwhile may have given it a door that would stay.
@@ -168,24 +165,12 @@ impl Dynamo {
         let delete = Delete::builder()
             .table_name(&self.tables.sources)
             .set_key(Some(source_key(id)))
-            .condition_expression(condition(revision))
-            .set_expression_attribute_values(values(revision));
+            .condition_expression(is_at_revision(revision))
+            .set_expression_attribute_values(revision_values(revision));
         Ok(TransactWriteItem::builder()
             .delete(delete.build().map_err(built)?)
             .build())
     }
-}
-
-/// Whether a source is still there and had been changed so many times: a source that never was has no revision.
-fn condition(revision: u64) -> &'static str {
-    match revision {
-        0 => "attribute_exists(id) AND attribute_not_exists(revision)",
-        _ => "revision = :revision",
-    }
-}
-
-fn values(revision: u64) -> Option<Attributes> {
-    (revision > 0).then(|| Attributes::from([(":revision".to_owned(), number(revision))]))
 }
 
 fn source_key(id: &SourceId) -> Attributes {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
-use payload::key::TimedSecret;
-use payload::webhook::{Health, Webhook};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use jiff::Timestamp;
+use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
 use payload::{OrganizationId, WebhookId};
 
-use super::{Attributes, Dynamo, built, delete, key, number, put_new, read, sdk_error, text, write};
+use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, replace, sdk_error, text};
 use crate::item::{HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SecretsItem, VERSION_KEY, VersionItem, WebhookItem};
-use crate::{HealthLog, StoreError, WebhookSet, WebhookSets, Webhooks};
+use crate::{DestinationSecrets, HealthLog, StoreError, WebhookSet, WebhookSets, Webhooks};
 
 /// An organization's registrations as they were at one version of the set.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ const MAX_CACHED_SETS: usize = 1000;
 impl WebhookSets for Dynamo {
     async fn webhook_set(&self, organization: &OrganizationId) -> Result<WebhookSet, StoreError> {
         // Health items and the version lie next to each other: one small read tells both.
-        let (mut version, mut failing) = (0, HashMap::new());
+        let (mut version, mut health) = (0, HashMap::new());
         for item in self.webhook_items(organization, HEALTH_PREFIX, VERSION_KEY).await? {
             if item
                 .get("id")
@@ -36,9 +36,10 @@ impl WebhookSets for Dynamo {
             } else {
                 // What cannot be read says nothing about its webhook, which is then taken to be well; the others are none the worse.
                 match read::<HealthItem>(item).and_then(Health::try_from) {
-                    Ok(health) => {
-                        failing.insert(health.webhook.clone(), health);
+                    Ok(found) if says_something(&found) => {
+                        health.insert(found.webhook.clone(), found);
                     }
+                    Ok(_) => {}
                     Err(error @ StoreError::Newer { .. }) => return Err(error),
                     Err(error) => {
                         tracing::error!(%organization, error_type = error.error_type(), "a stored health item cannot be read");
@@ -55,7 +56,7 @@ impl WebhookSets for Dynamo {
         if let Some(set) = cached.filter(|set| set.version == version) {
             return Ok(WebhookSet {
                 webhooks: set.webhooks,
-                failing,
+                health,
             });
         }
         let webhooks = Arc::new(self.webhooks_of(organization).await?);
@@ -70,47 +71,90 @@ impl WebhookSets for Dynamo {
                 webhooks: Arc::clone(&webhooks),
             },
         );
-        Ok(WebhookSet { webhooks, failing })
+        Ok(WebhookSet { webhooks, health })
     }
 }
 
 impl HealthLog for Dynamo {
-    async fn set_failing(&self, organization: &OrganizationId, health: &Health) -> Result<(), StoreError> {
+    async fn set_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.note(
+            organization,
+            webhook,
+            "SET v = :v, failingSince = :value",
+            "attribute_not_exists(failingSince)",
+            number(since.as_millisecond()),
+        )
+        .await
+    }
+
+    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
         let outcome = self
             .client
-            .put_item()
+            .update_item()
             .table_name(&self.tables.webhooks)
-            .set_item(Some(write(&HealthItem::new(organization, health))?))
-            .condition_expression("attribute_not_exists(id)")
+            .set_key(Some(health_key(organization, webhook)))
+            .update_expression("REMOVE failingSince")
+            .condition_expression("attribute_exists(failingSince)")
             .send()
             .await
             .map_err(sdk_error);
-        match outcome {
-            Ok(_) | Err(StoreError::Conflict) => Ok(()),
-            Err(error) => Err(error),
-        }
+        is_news(outcome)
     }
 
-    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<(), StoreError> {
-        self.client
-            .delete_item()
-            .table_name(&self.tables.webhooks)
-            .set_key(Some(health_key(organization, webhook)))
-            .send()
-            .await
-            .map_err(sdk_error)?;
-        Ok(())
+    async fn disable(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        disabled: &Disabled,
+    ) -> Result<bool, StoreError> {
+        let json = serde_json::to_string(disabled).map_err(|error| StoreError::Refused(error.to_string()))?;
+        self.note(
+            organization,
+            webhook,
+            "SET v = :v, disabled = :value",
+            "attribute_not_exists(disabled)",
+            text(json),
+        )
+        .await
+    }
+}
+
+impl DestinationSecrets for Dynamo {
+    async fn webhook_secrets(&self, webhook: &WebhookId) -> Result<WebhookSecrets, StoreError> {
+        let item: Option<SecretsItem> = self
+            .get(&self.tables.secrets, key([("owner", webhook.as_str())]), true)
+            .await?;
+        item.map_or_else(|| Ok(WebhookSecrets::default()), SecretsItem::into_webhook_secrets)
+    }
+}
+
+/// An item stays behind when a webhook is well again, and says nothing then.
+fn says_something(health: &Health) -> bool {
+    health.failing_since.is_some() || health.disabled.is_some()
+}
+
+/// Whether a conditional write found that it was needed.
+fn is_news<T>(outcome: Result<T, StoreError>) -> Result<bool, StoreError> {
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 impl Webhooks for Dynamo {
-    async fn create_webhook(&self, webhook: &Webhook, secrets: &[TimedSecret]) -> Result<(), StoreError> {
+    async fn create_webhook(&self, webhook: &Webhook, secrets: &WebhookSecrets) -> Result<(), StoreError> {
         let writes = vec![
             put_new(&self.tables.webhooks, "id", &WebhookItem::from(webhook))?,
             put_new(
                 &self.tables.secrets,
                 "owner",
-                &SecretsItem::new(webhook.id.as_str(), secrets),
+                &SecretsItem::of_webhook(webhook.id.as_str(), secrets),
             )?,
             self.count_version(&webhook.organization)?,
         ];
@@ -119,6 +163,58 @@ impl Webhooks for Dynamo {
         } else {
             Ok(())
         }
+    }
+
+    async fn update_webhook(
+        &self,
+        before: &Webhook,
+        webhook: &Webhook,
+        secrets: Option<&WebhookSecrets>,
+        enable: bool,
+    ) -> Result<(), StoreError> {
+        if (&before.id, &before.organization) != (&webhook.id, &webhook.organization) {
+            return Err(StoreError::Refused(
+                "a webhook keeps its id and its organization".into(),
+            ));
+        }
+        let key_of = webhook_key(&before.organization, before.id.as_str());
+        let stored: Option<WebhookItem> = self.get(&self.tables.webhooks, key_of, true).await?;
+        let stored = stored.ok_or(StoreError::Conflict)?;
+        let revision = stored.revision;
+        // Compared as what it says, not as how an earlier version of this code wrote it; the revision then holds until the write.
+        if Webhook::try_from(stored)? != *before {
+            return Err(StoreError::Conflict);
+        }
+        let item = WebhookItem::from(webhook).at_revision(revision.saturating_add(1));
+        let mut writes = vec![
+            replace(&self.tables.webhooks, &item, revision)?,
+            self.count_version(&webhook.organization)?,
+        ];
+        if let Some(secrets) = secrets {
+            writes.push(put(
+                &self.tables.secrets,
+                &SecretsItem::of_webhook(webhook.id.as_str(), secrets),
+            )?);
+        }
+        if enable {
+            writes.push(delete(
+                &self.tables.webhooks,
+                health_key(&webhook.organization, &webhook.id),
+            )?);
+        }
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn health(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Health>, StoreError> {
+        let item: Option<HealthItem> = self
+            .get(&self.tables.webhooks, health_key(organization, id), true)
+            .await?;
+        let health: Option<Health> = item.map(TryInto::try_into).transpose()?;
+        Ok(health.filter(says_something))
     }
 
     async fn webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
@@ -183,6 +279,30 @@ impl Dynamo {
             items.push(item.map_err(sdk_error)?);
         }
         Ok(items)
+    }
+
+    /// Notes something in a webhook's health item, unless it is noted there.
+    async fn note(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        update: &str,
+        condition: &str,
+        value: AttributeValue,
+    ) -> Result<bool, StoreError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.tables.webhooks)
+            .set_key(Some(health_key(organization, webhook)))
+            .update_expression(update)
+            .condition_expression(condition)
+            .expression_attribute_values(":v", number(SCHEMA_VERSION))
+            .expression_attribute_values(":value", value)
+            .send()
+            .await
+            .map_err(sdk_error);
+        is_news(outcome)
     }
 
     fn count_version(&self, organization: &OrganizationId) -> Result<TransactWriteItem, StoreError> {

@@ -34,7 +34,13 @@ pub struct EventItem {
     previous: Option<Content>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    hops: u8,
     body: Blob,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 impl EventItem {
@@ -58,6 +64,7 @@ impl EventItem {
             data: event.data.clone(),
             previous: event.previous_attributes.clone(),
             content_type: event.content_type.clone(),
+            hops: event.hops,
             body: Blob::pack(&event.body),
         })
     }
@@ -74,6 +81,7 @@ impl TryFrom<EventItem> for Event {
             organization: item.organization,
             receipt: item.receipt,
             received_at: timestamp(item.at)?,
+            hops: item.hops,
             meta,
             data: item.data,
             previous_attributes: item.previous,

@@ -1,9 +1,11 @@
 //! Items of the sources, secrets and webhooks tables.
 
-use payload::filter::Filter;
+use payload::filter::StoredFilter;
 use payload::key::TimedSecret;
 use payload::source::{Door, Provider, Source, SourceOptions};
-use payload::webhook::{DestinationUrl, Format, Health, HttpPolicy, Webhook};
+use payload::webhook::{
+    DestinationHeader, DestinationUrl, Disabled, Format, Health, HttpPolicy, Method, Rate, Webhook, WebhookSecrets,
+};
 use payload::{OrganizationId, SourceId, WebhookId};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -194,6 +196,9 @@ pub struct SecretsItem {
     v: u32,
     owner: String,
     secrets: Vec<StoredSecret>,
+    /// The headers that a destination wants: names and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -205,10 +210,38 @@ struct StoredSecret {
 }
 
 impl SecretsItem {
+    /// The item of a webhook's secrets.
+    #[must_use]
+    pub fn of_webhook(owner: &str, secrets: &WebhookSecrets) -> Self {
+        let headers = secrets.headers.iter();
+        Self {
+            headers: headers
+                .map(|header| (header.name().to_owned(), header.expose_value().to_owned()))
+                .collect(),
+            ..Self::new(owner, &secrets.signing)
+        }
+    }
+
+    /// Everything secret about a webhook.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when a time is out of range.
+    pub fn into_webhook_secrets(mut self) -> Result<WebhookSecrets, StoreError> {
+        let headers = std::mem::take(&mut self.headers).into_iter();
+        Ok(WebhookSecrets {
+            // One that may not be sent any more is left out.
+            headers: headers
+                .filter_map(|(name, value)| DestinationHeader::new(&name, value.into()).ok())
+                .collect(),
+            signing: self.into_secrets()?,
+        })
+    }
+
     /// The item of an owner's secrets.
     #[must_use]
     pub fn new(owner: &str, secrets: &[TimedSecret]) -> Self {
         Self {
+            headers: Vec::new(),
             v: SCHEMA_VERSION,
             owner: owner.to_owned(),
             secrets: secrets
@@ -249,10 +282,29 @@ pub struct WebhookItem {
     id: WebhookId,
     name: String,
     url: String,
-    filter: Filter,
+    filter: StoredFilter,
     format: Format,
+    #[serde(default, skip_serializing_if = "Method::is_post")]
+    method: Method,
+    /// Requests a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
+    /// Seconds before each attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Vec<u32>>,
     enabled: bool,
     at: i64,
+    /// How often it was changed; absent at first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) revision: u64,
+}
+
+impl WebhookItem {
+    /// The same item as the state after `revision` changes.
+    #[must_use]
+    pub fn at_revision(self, revision: u64) -> Self {
+        Self { revision, ..self }
+    }
 }
 
 impl From<&Webhook> for WebhookItem {
@@ -265,8 +317,12 @@ impl From<&Webhook> for WebhookItem {
             url: webhook.url.expose().to_string(),
             filter: webhook.filter.clone(),
             format: webhook.format,
+            method: webhook.method,
+            rate: webhook.rate,
+            schedule: webhook.schedule.clone(),
             enabled: webhook.enabled,
             at: webhook.created_at.as_millisecond(),
+            revision: 0,
         }
     }
 }
@@ -285,6 +341,9 @@ impl TryFrom<WebhookItem> for Webhook {
             url,
             filter: item.filter,
             format: item.format,
+            method: item.method,
+            rate: item.rate,
+            schedule: item.schedule,
             enabled: item.enabled,
             created_at: timestamp(item.at)?,
         })
@@ -300,6 +359,9 @@ pub struct HealthItem {
     id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failing_since: Option<i64>,
+    /// Why and since when it is sent nothing any more, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled: Option<String>,
 }
 
 /// What the range key of a health item begins with.
@@ -310,14 +372,18 @@ pub(crate) const VERSION_KEY: &str = "version";
 
 impl HealthItem {
     /// The item of a webhook's health.
-    #[must_use]
-    pub fn new(organization: &OrganizationId, health: &Health) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it cannot be written as JSON.
+    pub fn new(organization: &OrganizationId, health: &Health) -> Result<Self, StoreError> {
+        let disabled = health.disabled.as_ref().map(serde_json::to_string).transpose();
+        Ok(Self {
             v: SCHEMA_VERSION,
             organization: organization.clone(),
             id: format!("{HEALTH_PREFIX}{}", health.webhook),
             failing_since: health.failing_since.map(|at| at.as_millisecond()),
-        }
+            disabled: disabled.map_err(|error| StoreError::Refused(error.to_string()))?,
+        })
     }
 }
 
@@ -329,6 +395,11 @@ impl TryFrom<HealthItem> for Health {
         Ok(Self {
             webhook: webhook.ok_or_else(|| StoreError::Unreadable("the key of a health item".into()))?,
             failing_since: item.failing_since.map(timestamp).transpose()?,
+            disabled: item
+                .disabled
+                .map(|disabled| serde_json::from_str::<Disabled>(&disabled))
+                .transpose()
+                .map_err(|_| StoreError::Unreadable("why a webhook is disabled".into()))?,
         })
     }
 }

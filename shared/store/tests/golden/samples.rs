@@ -5,12 +5,13 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, Event, EventMeta, SourceRef};
+use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Role};
 use payload::preset::Duplicates;
 use payload::receipt::{Header, Receipt};
 use payload::scheme::Proof;
 use payload::source::{Door, Provider, Source, SourceOptions};
-use payload::webhook::{DestinationUrl, Format, HttpPolicy, Webhook};
+use payload::webhook::{DestinationHeader, DestinationUrl, Format, HttpPolicy, Method, Rate, Webhook, WebhookSecrets};
 
 pub(super) fn at() -> Timestamp {
     "2025-03-25T13:31:00Z".parse().unwrap()
@@ -47,6 +48,7 @@ pub(super) fn event() -> Event {
         organization: id("org_"),
         receipt: Some(id("rcp_")),
         received_at: at(),
+        hops: 0,
         meta: EventMeta {
             id: event_id(),
             event_type: "live.audio.updated".into(),
@@ -149,6 +151,9 @@ pub(super) fn webhook() -> Webhook {
         url: DestinationUrl::parse("https://example.com/hook", HttpPolicy::HttpsOnly).unwrap(),
         filter: serde_json::from_str(r#"{"types":["live.*"]}"#).unwrap(),
         format: Format::Raw,
+        method: Method::Post,
+        rate: None,
+        schedule: None,
         enabled: true,
         created_at: at(),
     }
@@ -203,5 +208,30 @@ pub(super) fn handshake_door() -> Door {
         verify_token_hash: Some("22".repeat(32)),
         success_status: 200,
         ..door()
+    }
+}
+
+/// A webhook with all that a webhook can have, and a pattern in its filter.
+pub(super) fn full_webhook() -> Webhook {
+    Webhook {
+        filter: serde_json::from_str(r#"{"types":["live.*"],"pattern":{"data":{"n":[{"numeric":[">",1.50]}]}}}"#)
+            .unwrap(),
+        method: Method::Get,
+        rate: Some(Rate::try_from(120).unwrap()),
+        schedule: Some(vec![60, 300]),
+        ..webhook()
+    }
+}
+
+/// Secrets with a header that a destination wants.
+pub(super) fn secrets() -> WebhookSecrets {
+    let secret = TimedSecret {
+        value: "whsec_x".into(),
+        created_at: at(),
+        expires_at: None,
+    };
+    WebhookSecrets {
+        signing: vec![secret],
+        headers: vec![DestinationHeader::new("Authorization", "Bearer x".into()).unwrap()],
     }
 }

@@ -1,0 +1,98 @@
+//! `/v1/webhooks`: where to deliver.
+
+mod new;
+mod patch;
+mod settings;
+mod test_filter;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{Extensions, StatusCode};
+use axum::response::{IntoResponse, Response};
+use delivery::Destinations;
+use delivery::guard::Refusal;
+use payload::webhook::{DestinationUrl, Webhook};
+use payload::{Clock, OrganizationId, WebhookId};
+use serde_json::json;
+
+use crate::auth::Caller;
+use crate::body::Id;
+use crate::problem::ApiError;
+use crate::{App, Settings, Store};
+
+pub(crate) use new::create;
+pub(crate) use patch::update;
+pub(crate) use test_filter::test_filter;
+use view::{MASK, View};
+
+/// The webhooks of the organization, oldest first.
+pub(crate) async fn list<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    let webhooks = app.store.webhooks_of(caller.organization()).await?;
+    let views: Vec<View<'_>> = webhooks.iter().map(View::of).collect();
+    Ok(axum::Json(json!({ "data": views })).into_response())
+}
+
+/// One webhook, with the names of its headers and how it does.
+pub(crate) async fn read<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<WebhookId>,
+) -> Result<Response, ApiError> {
+    let webhook = find(&app.store, caller.organization(), &id).await?;
+    let (secrets, health) = tokio::try_join!(
+        app.store.webhook_secrets(&id),
+        app.store.health(caller.organization(), &id)
+    )?;
+    let view = View::of(&webhook)
+        .with_headers(&secrets.headers)
+        .with_health(health.as_ref());
+    Ok(axum::Json(view).into_response())
+}
+
+/// Deletes a webhook: nothing is sent to it after at most one batch. 204.
+pub(crate) async fn delete<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<WebhookId>,
+) -> Result<StatusCode, ApiError> {
+    let deleted = app.store.delete_webhook(caller.organization(), &id).await?;
+    if deleted {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::NotFound)
+    }
+}
+
+/// A webhook of this organization.
+async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId) -> Result<Webhook, ApiError> {
+    store.webhook(organization, id).await?.ok_or(ApiError::NotFound)
+}
+
+/// A destination that may be sent to, as far as that can be told now; each attempt checks it again.
+async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -> Result<DestinationUrl, ApiError> {
+    let invalid = |problem: &dyn std::error::Error| ApiError::invalid("/url", problem);
+    // Whoever sends back what was shown would put the mask in the place of the secret.
+    if text.ends_with(MASK) {
+        return Err(ApiError::invalid(
+            "/url",
+            "is masked: give the whole URL, or leave it out",
+        ));
+    }
+    let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
+    let mut guard = settings.guard.clone();
+    // On one machine hub and destination share a host, so that it says nothing there: the hop count ends loops.
+    let shares_host = guard.destinations() == Destinations::AllowPrivate;
+    if let Some(origin) = settings.origin(extensions).filter(|_| !shares_host) {
+        guard = guard.without_host_of(origin.as_str());
+    }
+    match guard.check(url.expose()).await {
+        // A name without an address may have one by the time of the first event, and a lookup can fail in passing.
+        Ok(()) | Err(Refusal::NoAddress) => Ok(url),
+        Err(refusal) => Err(invalid(&refusal)),
+    }
+}

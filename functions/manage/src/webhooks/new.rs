@@ -1,0 +1,98 @@
+//! `POST /v1/webhooks`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{Extensions, StatusCode};
+use axum::response::{IntoResponse, Response};
+use payload::key::TimedSecret;
+use payload::outbound::generate_secret;
+use payload::webhook::{Format, MAX_WEBHOOKS, Method, Rate, Webhook, WebhookSecrets};
+use payload::{Clock, WebhookId};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::view::View;
+use super::{destination, settings};
+use crate::auth::Caller;
+use crate::body::{Json, Members, Word};
+use crate::fields::{self, required};
+use crate::problem::ApiError;
+use crate::{App, Store};
+
+/// `POST /v1/webhooks`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewWebhook {
+    name: Option<String>,
+    url: Option<String>,
+    /// Exactly its text: the numbers of a pattern keep their digits only there.
+    filter: Option<Box<RawValue>>,
+    #[serde(default)]
+    format: Word<Format>,
+    #[serde(default)]
+    method: Word<Method>,
+    headers: Option<Members<SecretString>>,
+    authorization: Option<settings::Authorization>,
+    rate_limit: Option<Rate>,
+    schedule: Option<Vec<u32>>,
+    enabled: Option<bool>,
+}
+
+/// Creates a webhook: 201 with its signing secret, which is shown only here.
+pub(crate) async fn create<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    extensions: Extensions,
+    Json(new): Json<NewWebhook>,
+) -> Result<Response, ApiError> {
+    let name = fields::name(new.name)?;
+    let filter = new.filter.map(|filter| settings::filter(filter.get())).transpose()?;
+    let (Word(format), Word(method)) = (new.format, new.method);
+    settings::check_method(method, format)?;
+    let headers = settings::headers(new.headers, new.authorization)?;
+    let schedule = new.schedule.map(settings::schedule).transpose()?;
+    let url = destination(&app.settings, &extensions, &required(new.url, "/url")?).await?;
+    if app.store.webhooks_of(caller.organization()).await?.len() >= MAX_WEBHOOKS {
+        return Err(ApiError::LimitReached {
+            what: "webhooks",
+            limit: MAX_WEBHOOKS,
+        });
+    }
+    let now = app.clock.now();
+    let webhook = Webhook {
+        id: WebhookId::generate(now),
+        organization: caller.organization().clone(),
+        name,
+        url,
+        filter: filter.unwrap_or_default().into(),
+        format,
+        method,
+        rate: new.rate_limit,
+        schedule,
+        enabled: new.enabled.unwrap_or(true),
+        created_at: now,
+    };
+    let signing = TimedSecret {
+        value: generate_secret(),
+        created_at: now,
+        expires_at: None,
+    };
+    let secret = signing.value.clone();
+    let secrets = WebhookSecrets {
+        signing: vec![signing],
+        headers,
+    };
+    app.store.create_webhook(&webhook, &secrets).await?;
+    let view = View::of(&webhook)
+        .with_headers(&secrets.headers)
+        .with_secret(secret.expose_secret());
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, format!("/v1/webhooks/{}", webhook.id))],
+        axum::Json(view),
+    )
+        .into_response())
+}

@@ -1,0 +1,119 @@
+//! `PATCH /v1/webhooks/{id}`
+
+use std::mem::take;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::Extensions;
+use axum::response::{IntoResponse, Response};
+use payload::filter::{Filter, StoredFilter};
+use payload::webhook::{Format, Method, Rate, Webhook};
+use payload::{Clock, WebhookId};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::view::View;
+use super::{destination, find, settings};
+use crate::auth::Caller;
+use crate::body::{Id, Members, MergePatch, Word};
+use crate::fields;
+use crate::merge::{Member, patched_text};
+use crate::problem::ApiError;
+use crate::{App, Store};
+
+/// `PATCH /v1/webhooks/{id}`
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Patch {
+    name: Member<String>,
+    url: Member<String>,
+    filter: Member<Box<RawValue>>,
+    format: Member<Word<Format>>,
+    method: Member<Word<Method>>,
+    headers: Member<Members<Member<SecretString>>>,
+    authorization: Member<settings::Authorization>,
+    rate_limit: Member<Rate>,
+    schedule: Member<Vec<u32>>,
+    enabled: Member<bool>,
+}
+
+/// Changes a webhook: 200 with what it is now. What is not named stays as it is; `null` removes an option. Enabling it also takes back
+/// what Hookline disabled by itself.
+pub(crate) async fn update<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Id(id): Id<WebhookId>,
+    extensions: Extensions,
+    MergePatch(mut patch): MergePatch<Patch>,
+) -> Result<Response, ApiError> {
+    let before = find(&app.store, caller.organization(), &id).await?;
+    let mut secrets = app.store.webhook_secrets(&id).await?;
+    let headers = settings::patched_headers(
+        &secrets.headers,
+        take(&mut patch.headers),
+        take(&mut patch.authorization),
+    )?;
+    let has_new_headers = !settings::are_same(&secrets.headers, &headers);
+    secrets.headers = headers;
+    let is_enabling = matches!(patch.enabled, Member::Given(true));
+    let url = take(&mut patch.url).replacement("/url")?;
+    let mut webhook = patch.apply(&before)?;
+    if let Some(url) = url {
+        webhook.url = destination(&app.settings, &extensions, &url).await?;
+    } else if before.format.is_chat() && !webhook.format.is_chat() {
+        // Else whoever may change a webhook could have the secret shown.
+        return Err(ApiError::invalid(
+            "/url",
+            "is required: that of a chat is a secret, which another format would show",
+        ));
+    }
+    let enable = is_enabling && begins_anew(&app.store, &before).await?;
+    if webhook != before || has_new_headers || enable {
+        app.store
+            .update_webhook(&before, &webhook, has_new_headers.then_some(&secrets), enable)
+            .await?;
+    }
+    Ok(axum::Json(View::of(&webhook).with_headers(&secrets.headers)).into_response())
+}
+
+/// Whether enabling a webhook wipes out how it did: when nothing was sent to it. A failure that began before would else disable it again
+/// at once; and while it is sent to, that it fails remains true.
+async fn begins_anew<S: Store>(store: &S, before: &Webhook) -> Result<bool, ApiError> {
+    let health = store.health(&before.organization, &before.id).await?;
+    Ok(health.is_some_and(|health| !before.enabled || health.disabled.is_some()))
+}
+
+impl Patch {
+    /// The webhook after the patch, but for its URL and its headers.
+    fn apply(self, before: &Webhook) -> Result<Webhook, ApiError> {
+        let mut webhook = before.clone();
+        if let Some(name) = self.name.replacement("/name")? {
+            webhook.name = fields::name(Some(name))?;
+        }
+        if let Some(Word(format)) = self.format.replacement("/format")? {
+            webhook.format = format;
+        }
+        if let Some(Word(method)) = self.method.replacement("/method")? {
+            webhook.method = method;
+        }
+        if let Some(enabled) = self.enabled.replacement("/enabled")? {
+            webhook.enabled = enabled;
+        }
+        match self.filter {
+            Member::Absent => {}
+            Member::Null => webhook.filter = StoredFilter::default(),
+            Member::Given(patch) => webhook.filter = patched_filter(&before.filter, &patch)?.into(),
+        }
+        self.rate_limit.apply(&mut webhook.rate);
+        self.schedule.try_map(settings::schedule)?.apply(&mut webhook.schedule);
+        settings::check_method(webhook.method, webhook.format)?;
+        Ok(webhook)
+    }
+}
+
+/// A filter after a patch of it, from text to text: the numbers of a pattern keep their digits only there.
+fn patched_filter(before: &StoredFilter, patch: &RawValue) -> Result<Filter, ApiError> {
+    let text = patched_text(before.to_json().get(), patch.get());
+    settings::filter(&text.ok_or_else(|| ApiError::invalid("/filter", "is nested too deeply"))?)
+}

@@ -1,0 +1,104 @@
+//! A webhook as the API shows it: everything but its secrets.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use payload::WebhookId;
+use payload::webhook::{DestinationHeader, Disabled, Format, Health, Method, Rate, Webhook};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use url::Position;
+
+/// What stands for the path and the query of a URL that is a secret.
+pub(super) const MASK: &str = "/…";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct View<'a> {
+    id: &'a WebhookId,
+    name: &'a str,
+    url: Cow<'a, str>,
+    filter: Box<RawValue>,
+    format: Format,
+    method: Method,
+    /// Requests a minute, as they hold: its own, or what its format says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<Rate>,
+    /// The seconds before each further attempt, where it has a schedule of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<&'a [u32]>,
+    enabled: bool,
+    created_at: Timestamp,
+    /// The names of the headers that its destination wants. Not in lists: they lie with the secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Vec<&'a str>>,
+    /// Only in the answer to its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    /// Only of one webhook that is read by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<HealthView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthView<'a> {
+    /// Since when nothing has succeeded; `null` while it is well.
+    failing_since: Option<Timestamp>,
+    /// Why and since when Hookline sends it nothing any more; `null` when it does.
+    disabled: Option<&'a Disabled>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(webhook: &'a Webhook) -> Self {
+        Self {
+            id: &webhook.id,
+            name: &webhook.name,
+            url: shown_url(webhook),
+            filter: webhook.filter.to_json(),
+            format: webhook.format,
+            method: webhook.method,
+            rate_limit: webhook.effective_rate(),
+            schedule: webhook.schedule.as_deref(),
+            enabled: webhook.enabled,
+            created_at: webhook.created_at,
+            headers: None,
+            secret: None,
+            health: None,
+        }
+    }
+
+    pub(super) fn with_headers(self, headers: &'a [DestinationHeader]) -> Self {
+        Self {
+            headers: Some(headers.iter().map(DestinationHeader::name).collect()),
+            ..self
+        }
+    }
+
+    pub(super) fn with_secret(self, secret: &'a str) -> Self {
+        Self {
+            secret: Some(secret),
+            ..self
+        }
+    }
+
+    pub(super) fn with_health(self, health: Option<&'a Health>) -> Self {
+        Self {
+            health: Some(HealthView {
+                failing_since: health.and_then(|health| health.failing_since),
+                disabled: health.and_then(|health| health.disabled.as_ref()),
+            }),
+            ..self
+        }
+    }
+}
+
+/// The URL as it is shown. That of a chat is the credential itself: of it only the scheme and the host.
+fn shown_url(webhook: &Webhook) -> Cow<'_, str> {
+    let url = webhook.url.expose();
+    if webhook.format.is_chat() {
+        Cow::Owned(format!("{}{MASK}", &url[..Position::BeforePath]))
+    } else {
+        Cow::Borrowed(url.as_str())
+    }
+}

@@ -1,0 +1,93 @@
+//! Whether a pattern holds for a document.
+//!
+//! A condition looks at every value that stands at its place; in arrays of objects, all conditions below the array's name must hold for
+//! one and the same element ([array-consistent matching](https://github.com/aws/event-ruler#json-array-matching)). Only `exists: false`
+//! asks for nothing to be there: in the element in which the other conditions hold, and where there are no others, in none.
+
+use super::{Field, Node, Test};
+use crate::filter::document::Value;
+
+/// How conditions hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Not,
+    /// Because nothing is there.
+    ByAbsence,
+    /// By a value that is there.
+    ByValue,
+}
+
+impl Node {
+    /// Whether the conditions hold for this document.
+    pub(super) fn holds(&self, document: &Value<'_, '_>) -> bool {
+        self.held(Some(document)) != Held::Not
+    }
+
+    fn held(&self, value: Option<&Value<'_, '_>>) -> Held {
+        if self.0.is_empty() {
+            return Held::ByAbsence;
+        }
+        let Some(Value::List(elements)) = value else {
+            return self.held_by(value);
+        };
+        if elements
+            .iter()
+            .any(|element| self.held_by(Some(element)) == Held::ByValue)
+        {
+            return Held::ByValue;
+        }
+        if self.all_absent(&elements.iter().collect::<Vec<_>>()) {
+            return Held::ByAbsence;
+        }
+        Held::Not
+    }
+
+    /// Of one object. What is no object has no fields.
+    fn held_by(&self, object: Option<&Value<'_, '_>>) -> Held {
+        let mut held = Held::ByAbsence;
+        for (name, Field { nested, tests }) in &self.0 {
+            let value = object.and_then(|object| object.get(name));
+            let lists = tests.iter().map(|tests| held_by_scalars(tests, value));
+            // No conditions hold by absence, and so change nothing.
+            for here in lists.chain([nested.held(value)]) {
+                if here == Held::Not {
+                    return Held::Not;
+                }
+                held = held.max(here);
+            }
+        }
+        held
+    }
+
+    /// Whether the conditions hold by absence in all of these at once.
+    fn all_absent(&self, objects: &[&Value<'_, '_>]) -> bool {
+        self.0.iter().all(|(name, Field { nested, tests })| {
+            let values: Vec<_> = objects.iter().filter_map(|object| object.get(name)).collect();
+            let elements = values.iter().flat_map(|value| match value {
+                Value::List(elements) => elements.as_slice(),
+                other => std::slice::from_ref(*other),
+            });
+            let nothing = values.iter().all(|value| value.scalars().next().is_none());
+            tests.iter().all(|tests| nothing && asks_for_absence(tests))
+                && nested.all_absent(&elements.collect::<Vec<_>>())
+        })
+    }
+}
+
+fn held_by_scalars(tests: &[Test], value: Option<&Value<'_, '_>>) -> Held {
+    let mut nothing = true;
+    for scalar in value.into_iter().flat_map(Value::scalars) {
+        nothing = false;
+        if tests.iter().any(|test| test.passes(scalar)) {
+            return Held::ByValue;
+        }
+    }
+    if nothing && asks_for_absence(tests) {
+        return Held::ByAbsence;
+    }
+    Held::Not
+}
+
+fn asks_for_absence(tests: &[Test]) -> bool {
+    tests.iter().any(|test| matches!(test, Test::Absent))
+}
