@@ -11,7 +11,9 @@ mod storing;
 use serde_json::{Value, json};
 
 use super::{Filter, Matcher, StoredFilter};
+use crate::EventId;
 use crate::event::EventMeta;
+use crate::id::Identity;
 
 /// A filter that can be read.
 fn filter(json: &Value) -> StoredFilter {
@@ -21,16 +23,11 @@ fn filter(json: &Value) -> StoredFilter {
 /// An event of these members, and of those that every event has.
 fn event(members: &Value) -> (EventMeta, Vec<u8>) {
     let mut event = json!({
-        "id": "evt_00000000000000000000000000000000",
+        "id": EventId::compute("src_1", Identity::ProviderId("1"), 0),
         "type": "live.audio.updated",
         "timestamp": "2025-03-25T13:31:00Z",
         "data": {},
     });
-    event["id"] = json!(crate::EventId::compute(
-        "src_1",
-        crate::id::Identity::ProviderId("1"),
-        0
-    ));
     for (name, value) in members.as_object().unwrap() {
         event[name] = value.clone();
     }
