@@ -29,7 +29,10 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &EventMeta) -> bool {
         let is_ours = event.event_type.starts_with(OWN_TYPES);
-        let mut patterns = self.types.iter().filter(|pattern| !is_ours || pattern.0.starts_with(OWN_TYPES));
+        let mut patterns = self
+            .types
+            .iter()
+            .filter(|pattern| !is_ours || pattern.0.starts_with(OWN_TYPES));
         (self.types.is_empty() && !is_ours) || patterns.any(|pattern| pattern.matches(&event.event_type))
     }
 }

@@ -117,6 +117,10 @@ pub(crate) fn scalar(value: &RawValue) -> Option<String> {
 
 fn child<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
     if let Some(elements) = elements(value) {
+        // RFC 6901 section 4: an index has no sign and no leading zero.
+        if token.starts_with('+') || (token.starts_with('0') && token != "0") {
+            return None;
+        }
         return elements.get(token.parse::<usize>().ok()?).copied();
     }
     members(value).remove(token)
@@ -143,6 +147,9 @@ mod tests {
         assert_eq!(scalar(document.at("/d").unwrap()).as_deref(), Some("last"));
         assert_eq!(scalar(document.at("/n").unwrap()), None);
         assert!(document.at("/a~1b/2").is_none());
+        assert!(document.at("/a~1b/0").is_some());
+        assert!(document.at("/a~1b/+0").is_none());
+        assert!(document.at("/a~1b/00").is_none());
         assert!(document.at("d").is_none());
         assert!(document.at("").is_some());
     }

@@ -132,15 +132,24 @@ impl<'a> Effective<'a> {
         }
         let hub = matches!(self.preset.handshake, Some(Handshake::HubChallenge(_)));
         if options.verify_token_hash.is_some() && !hub {
-            return Err(SchemeError::new("/verifyToken", "is for providers that ask with hub.verify_token"));
+            return Err(SchemeError::new(
+                "/verifyToken",
+                "is for providers that ask with hub.verify_token",
+            ));
         }
         for (field, url) in [("/publicUrl", &options.public_url), ("/baseUrl", &options.base_url)] {
             let is_web = |url: &String| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
             if url.as_ref().is_some_and(|url| url.len() > 1024 || !is_web(url)) {
-                return Err(SchemeError::new(field, "must be an http or https URL of at most 1024 bytes"));
+                return Err(SchemeError::new(
+                    field,
+                    "must be an http or https URL of at most 1024 bytes",
+                ));
             }
         }
-        if options.success_status.is_some_and(|status| !matches!(status, 200 | 202 | 204)) {
+        if options
+            .success_status
+            .is_some_and(|status| !matches!(status, 200 | 202 | 204))
+        {
             return Err(SchemeError::new("/successStatus", "must be 200, 202 or 204"));
         }
         Ok(())

@@ -30,6 +30,8 @@ pub enum Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     segments: Vec<Segment>,
+    /// Whether the timestamp has another part right beside it.
+    timestamp_is_adjacent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,10 +111,7 @@ impl Template {
     /// Whether the timestamp has another part right beside it, so that only its fixed form tells where it ends.
     #[must_use]
     pub fn timestamp_is_adjacent(&self) -> bool {
-        self.segments.windows(2).any(|pair| {
-            matches!(pair, [Segment::Part(left), Segment::Part(right)]
-                if *left == Placeholder::Timestamp || *right == Placeholder::Timestamp)
-        })
+        self.timestamp_is_adjacent
     }
 
     fn check(&self) -> Result<(), TemplateError> {
@@ -165,7 +164,14 @@ impl FromStr for Template {
                 rest = &rest[end..];
             }
         }
-        let template = Self { segments };
+        let timestamp_is_adjacent = segments.windows(2).any(|pair| {
+            matches!(pair, [Segment::Part(left), Segment::Part(right)]
+                if *left == Placeholder::Timestamp || *right == Placeholder::Timestamp)
+        });
+        let template = Self {
+            segments,
+            timestamp_is_adjacent,
+        };
         template.check()?;
         Ok(template)
     }
