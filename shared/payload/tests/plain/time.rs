@@ -56,7 +56,8 @@ fn rfc3339(text: &str) -> Option<i64> {
     let mut rest = text.get(19..)?;
     if let Some(fraction) = rest.strip_prefix('.') {
         rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-        if rest.len() == fraction.len() {
+        // No clock is finer than nanoseconds.
+        if !(1..=9).contains(&(fraction.len() - rest.len())) {
             return None;
         }
     }
