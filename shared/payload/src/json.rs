@@ -121,7 +121,9 @@ fn child<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
         if token.starts_with('+') || (token.starts_with('0') && token != "0") {
             return None;
         }
-        return elements.get(token.parse::<usize>().ok()?).copied();
+        let index: usize = token.parse().ok()?;
+        // A sign or leading zeros are no index (RFC 6901 section 4).
+        return elements.get(index).filter(|_| index.to_string() == token).copied();
     }
     members(value).remove(token)
 }
@@ -146,7 +148,9 @@ mod tests {
         assert_eq!(&body[span], b"12345678901234567890123");
         assert_eq!(scalar(document.at("/d").unwrap()).as_deref(), Some("last"));
         assert_eq!(scalar(document.at("/n").unwrap()), None);
-        assert!(document.at("/a~1b/2").is_none());
+        for nowhere in ["/a~1b/2", "/a~1b/01", "/a~1b/+1", "/a~1b/-"] {
+            assert!(document.at(nowhere).is_none(), "{nowhere}");
+        }
         assert!(document.at("/a~1b/0").is_some());
         assert!(document.at("/a~1b/+0").is_none());
         assert!(document.at("/a~1b/00").is_none());

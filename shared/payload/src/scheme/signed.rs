@@ -160,52 +160,17 @@ impl Signed {
     /// Whether the same bytes could be taken apart in another way: what stands between two texts must, left of the body, end at the first
     /// occurrence of the text behind it, and right of the body begin behind the last occurrence of the text before it.
     fn is_ambiguous(&self, parts: &[Cow<'_, [u8]>]) -> bool {
-        let segments = self.signed.segments();
-        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
-        let mut before_body = true;
-        let mut start = 0;
-        while start < segments.len() {
-            let end = segments[start..]
-                .iter()
-                .position(is_literal)
-                .map_or(segments.len(), |length| start + length);
-            let run = &segments[start..end];
-            if run
-                .iter()
-                .any(|segment| matches!(segment, Segment::Part(Placeholder::Body)))
-            {
-                before_body = false;
-            } else if run.iter().any(|segment| self.is_open(segment)) {
-                let text = match &parts[start..end] {
-                    [part] => Cow::Borrowed(part.as_ref()),
-                    several => Cow::Owned(several.concat()),
-                };
-                let separator = if before_body {
-                    segments.get(end)
-                } else {
-                    start.checked_sub(1).map(|before| &segments[before])
-                };
-                if let Some(Segment::Literal(separator)) = separator
-                    && !is_delimited(&text, separator.as_bytes(), before_body)
-                {
-                    return true;
-                }
+        let unit = self.timestamp.as_ref().map(|place| place.unit);
+        self.signed.runs().iter().any(|run| {
+            if run.is_timestamp && unit == Some(TimestampUnit::Rfc3339) {
+                return false;
             }
-            start = end + 1;
-        }
-        false
-    }
-
-    /// Whether a part can be of any length, so that only what stands beside it tells where it ends.
-    fn is_open(&self, segment: &Segment) -> bool {
-        match segment {
-            Segment::Literal(_) | Segment::Part(Placeholder::Url) => false,
-            Segment::Part(Placeholder::Timestamp) => {
-                let unit = self.timestamp.as_ref().map(|place| place.unit);
-                unit != Some(TimestampUnit::Rfc3339) && !self.signed.timestamp_is_adjacent()
-            }
-            Segment::Part(_) => true,
-        }
+            let text = match &parts[run.segments.clone()] {
+                [part] => Cow::Borrowed(part.as_ref()),
+                several => Cow::Owned(several.concat()),
+            };
+            !is_delimited(&text, &parts[run.separator], run.separator_is_behind)
+        })
     }
 }
 
