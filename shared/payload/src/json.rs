@@ -117,10 +117,6 @@ pub(crate) fn scalar(value: &RawValue) -> Option<String> {
 
 fn child<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
     if let Some(elements) = elements(value) {
-        // RFC 6901 section 4: an index has no sign and no leading zero.
-        if token.starts_with('+') || (token.starts_with('0') && token != "0") {
-            return None;
-        }
         let index: usize = token.parse().ok()?;
         // A sign or leading zeros are no index (RFC 6901 section 4).
         return elements.get(index).filter(|_| index.to_string() == token).copied();
@@ -152,7 +148,6 @@ mod tests {
             assert!(document.at(nowhere).is_none(), "{nowhere}");
         }
         assert!(document.at("/a~1b/0").is_some());
-        assert!(document.at("/a~1b/+0").is_none());
         assert!(document.at("/a~1b/00").is_none());
         assert!(document.at("d").is_none());
         assert!(document.at("").is_some());
