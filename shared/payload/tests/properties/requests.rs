@@ -107,7 +107,7 @@ pub(crate) fn message(scheme: &Value) -> impl Strategy<Value = Message> + use<> 
     let time = (distance, any::<bool>(), 0..4_u8).prop_map(move |(distance, early, style)| {
         written(if early { NOW + distance } else { NOW - distance }, &unit, style)
     });
-    let time = prop_oneof![12 => time, 1 => select(ABSURD).prop_map(str::to_owned)];
+    let time = prop_oneof![12 => time, 2 => select(ABSURD).prop_map(str::to_owned)];
     let query = prop_oneof![2 => Just(String::new()), 1 => "[a=&.|%0]{0,6}"];
     let method = select(&["POST", "GET", "post"][..]).prop_map(str::to_owned);
     let parts = (text_of(1), time, method, query, text_of(1), body(), any::<bool>());
@@ -266,7 +266,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         "", " ", "\t", "\u{a0}", "é", "\0", ",", "=", "v1=", "=", ".", "0", "\u{feff}", "🙂",
     ]);
     let texts = prop_oneof![odd, select(ABSURD)];
-    (0..15_u8, any::<Index>(), any::<Index>(), texts).prop_map(|(what, first, second, text)| Change {
+    (0..17_u8, any::<Index>(), any::<Index>(), texts).prop_map(|(what, first, second, text)| Change {
         what,
         first,
         second,
@@ -275,7 +275,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
 }
 
 impl Change {
-    pub(crate) fn apply(&self, request: &mut Request) {
+    pub(crate) fn apply(&self, request: &mut Request, scheme: &Value) {
         let body_at = self.second.index(request.body.len() + 1);
         if request.headers.is_empty() {
             return;
@@ -283,6 +283,8 @@ impl Change {
         let at = self.first.index(request.headers.len());
         let (name, value) = request.headers[at].clone();
         let value_at = self.second.index(value.len() + 1);
+        let separator = scheme["separator"].as_str().unwrap_or(",").as_bytes();
+        let field_separator = scheme["fieldSeparator"].as_str().unwrap_or("=").as_bytes();
         let header = &mut request.headers[at];
         match self.what {
             0 if !request.body.is_empty() => request.body[body_at.saturating_sub(1)] ^= 1 << (at % 8),
@@ -290,11 +292,13 @@ impl Change {
             2 => drop(request.body.splice(body_at..body_at, self.text.bytes())),
             3 => request.headers.push((name.to_uppercase(), value)),
             4 => request.headers.push((name, self.text.into())),
-            // The same item once more.
-            5 => header.1 = [&value[..], self.text.as_bytes(), &value].concat(),
+            // The same items once more, or one of them with another value.
+            5 => header.1 = [&value[..], separator, &value].concat(),
+            14 => header.1 = [&value[..], separator, b"t", field_separator, self.text.as_bytes()].concat(),
             6 => drop(request.headers.remove(at)),
             7 => header.1 = value.iter().map(u8::to_ascii_uppercase).collect(),
             8 => header.1.truncate(value_at),
+            15 => drop(header.1.pop()),
             9 => drop(header.1.splice(value_at..value_at, self.text.bytes())),
             10 => header.1 = self.text.into(),
             11 if value_at < value.len() => header.1[value_at] = 0xff,

@@ -152,7 +152,9 @@ fn no_change_on_the_way_is_accepted_that_the_plain_implementation_rejects() {
     let inputs = (sent(any_kind()), changes, any::<bool>());
     let rejected = run(1500, &inputs, |(sent, changes, other_secret)| {
         let (scheme, mut secrets, mut request) = (read(&sent.scheme), sent.secrets(), sent.request());
-        changes.iter().for_each(|change: &Change| change.apply(&mut request));
+        changes
+            .iter()
+            .for_each(|change: &Change| change.apply(&mut request, &sent.scheme));
         if other_secret && secrets.len() > 1 {
             secrets.pop();
         }

@@ -1,13 +1,14 @@
 //! Sources, their doors, and all secrets.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
 use payload::{OrganizationId, SourceId};
 use serde::Deserialize;
 
 use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, sdk_error, text, write};
-use crate::item::{DoorItem, SecretsItem, SourceItem, door_key};
+use crate::item::{DoorItem, SecretsItem, SourceItem, called_url_key, door_key};
 use crate::{Doors, Secrets, SourceRegistry, Sources, StoreError};
 
 impl Doors for Dynamo {
@@ -66,7 +67,13 @@ impl SourceRegistry for Dynamo {
         Ok(sources)
     }
 
-    async fn create_source(&self, source: &Source, door: &Door, secrets: &[TimedSecret]) -> Result<(), StoreError> {
+    async fn create_source(
+        &self,
+        source: &Source,
+        door: &Door,
+        secrets: &[TimedSecret],
+        called_url: Option<&CalledUrl>,
+    ) -> Result<(), StoreError> {
         let mut writes = vec![put_new(&self.tables.sources, "id", &SourceItem::try_from(source)?)?];
         for token_hash in &source.token_hashes {
             writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token_hash)?)?);
@@ -77,6 +84,9 @@ impl SourceRegistry for Dynamo {
                 "owner",
                 &SecretsItem::new(source.id.as_str(), secrets),
             )?);
+        }
+        if let Some(url) = called_url {
+            writes.push(put_new(&self.tables.secrets, "owner", &called_url_item(source, url))?);
         }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
@@ -91,6 +101,7 @@ impl SourceRegistry for Dynamo {
         source: &Source,
         door: &Door,
         secrets: Option<&[TimedSecret]>,
+        called_url: Option<&CalledUrl>,
     ) -> Result<(), StoreError> {
         if (&before.id, &before.organization) != (&source.id, &source.organization) {
             return Err(StoreError::Refused("a source keeps its id and its organization".into()));
@@ -121,6 +132,12 @@ impl SourceRegistry for Dynamo {
                 writes.push(put(&self.tables.secrets, &item)?);
             }
         }
+        let url = match (called_url, &source.options.public_url, &before.options.public_url) {
+            (Some(url), Some(_), _) => Some(put(&self.tables.secrets, &called_url_item(source, url))?),
+            (_, None, Some(_)) => Some(self.remove_called_url(&source.id)?),
+            _ => None,
+        };
+        writes.extend(url);
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -143,6 +160,9 @@ impl SourceRegistry for Dynamo {
         for token_hash in &source.token_hashes {
             writes.push(delete(&self.tables.sources, key([("id", &door_key(token_hash))]))?);
         }
+        if source.options.public_url.is_some() {
+            writes.push(self.remove_called_url(id)?);
+        }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -152,6 +172,10 @@ impl SourceRegistry for Dynamo {
 }
 
 impl Dynamo {
+    fn remove_called_url(&self, id: &SourceId) -> Result<TransactWriteItem, StoreError> {
+        delete(&self.tables.secrets, key([("owner", &called_url_key(id))]))
+    }
+
     /// Puts a source in the place of the one that had been changed `revision` times; fails when there is another, or none.
     fn replace_source(&self, source: &Source, revision: u64) -> Result<TransactWriteItem, StoreError> {
         let item = SourceItem::try_from(source)?.at_revision(revision.saturating_add(1));
@@ -174,6 +198,16 @@ impl Dynamo {
             .delete(delete.build().map_err(built)?)
             .build())
     }
+}
+
+/// The whole URL that a provider calls, as a secret.
+fn called_url_item(source: &Source, url: &CalledUrl) -> SecretsItem {
+    let secret = TimedSecret {
+        value: url.clone().into_secret(),
+        created_at: source.created_at,
+        expires_at: None,
+    };
+    SecretsItem::new(&called_url_key(&source.id), &[secret])
 }
 
 /// Whether a source is still there and had been changed so many times: a source that never was has no revision.
