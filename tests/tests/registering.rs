@@ -169,6 +169,34 @@ async fn a_provider_that_no_preset_covers_is_described_and_received() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_signs_the_receiving_url_is_verified_and_its_token_stays_hidden() {
+    let world = World::start().await;
+    let sink = Sink::start().await;
+    world.api.webhook(sink.url(), &["*"]).await;
+    let mut custom = acme();
+    custom["scheme"]["signed"] = json!("{url}.{timestamp}.{body}");
+    let new = json!({"name": "acme", "custom": custom, "secret": SECRET, "publicUrl": "{receivingUrl}"});
+    let provider = world.api.source_with(&new).await;
+
+    let (at, body) = (world.now(), order(7));
+    let time = at.as_millisecond().to_string();
+    let mut mac = Hmac::<Sha512>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("{}.{time}.", provider.url).as_bytes());
+    mac.update(&body);
+    let signature = format!("v2={}", hex::encode(mac.finalize().into_bytes()));
+    let headers = [("X-Acme-Time", time), ("X-Acme-Signature", signature)];
+    let (status, answer) = provider.send_with(&headers, &body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert_eq!(sink.wait_for(1).await[0].json()["entity"]["id"], "7");
+
+    let token = provider.url.rsplit('/').next().unwrap();
+    let shown = world.api.get(&format!("/v1/sources/{}", provider.id)).await;
+    assert_eq!(shown["publicUrl"], provider.url.replace(token, "in_…"));
+    assert!(!shown.to_string().contains(token), "{shown}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_seen_and_mended_and_nothing_is_lost() {
     let world = World::start().await;
     let (orders, alarms) = (Sink::start().await, Sink::start().await);

@@ -197,11 +197,7 @@ async fn our_own_retry_is_not_a_duplicate() {
     world.drained().await;
     assert_eq!(sink.arrivals().len(), 1);
     assert_eq!(world.count("EventsTable").await, 1);
-    assert_eq!(
-        world.outcomes().await,
-        0,
-        "nothing was a duplicate: {receipt}"
-    );
+    assert_eq!(world.outcomes().await, 0, "nothing was a duplicate: {receipt}");
     world.stop().await;
 }
 
@@ -245,11 +241,7 @@ async fn the_same_id_at_the_same_moment_is_one_event() {
     world.drained().await;
     assert_eq!(sink.arrivals().len(), 10);
     assert_eq!(world.count("EventsTable").await, 10);
-    assert_eq!(
-        world.outcomes().await,
-        10,
-        "each second one is recorded as a duplicate"
-    );
+    assert_eq!(world.outcomes().await, 10, "each second one is recorded as a duplicate");
     world.stop().await;
 }
 

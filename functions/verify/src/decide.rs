@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
+use payload::called_url::CalledUrl;
 use payload::hint::{MAX_TRIALS, hint};
 use payload::key::{Key, KeyError, TimedSecret};
 use payload::preset::{self, Unreadable};
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 pub(crate) struct Origin {
     source: Option<Source>,
     secrets: Vec<(TimedSecret, Result<Vec<Key>, KeyError>)>,
+    called_url: Option<CalledUrl>,
 }
 
 /// Why a receipt makes no event. It goes to the receipt's outcome and the log, never to the sender.
@@ -71,7 +73,7 @@ impl HintBudget {
 }
 
 impl Origin {
-    pub(crate) fn new(source: Option<Source>, secrets: Vec<TimedSecret>) -> Self {
+    pub(crate) fn new(source: Option<Source>, secrets: Vec<TimedSecret>, called_url: Option<CalledUrl>) -> Self {
         let scheme = source.as_ref().and_then(Source::effective).map(|source| source.scheme);
         // A source whose scheme needs no secret may still have one, from before its scheme was changed.
         let scheme = scheme.filter(|scheme| scheme.needs_secret());
@@ -82,7 +84,11 @@ impl Origin {
                 (secret, keys)
             })
             .collect();
-        Self { source, secrets }
+        Self {
+            source,
+            secrets,
+            called_url,
+        }
     }
 
     /// The source of this receipt. One of another organization under its id would be a fault of ours; its secrets decide nothing here.
@@ -114,6 +120,7 @@ impl Origin {
                 "there is no provider preset of the name that the source has",
             )
         })?;
+        let source = source.called(self.called_url.as_ref());
         if again.is_some_and(|again| again.in_bulk) {
             check_strength(source.scheme, receipt)?;
         }

@@ -144,7 +144,15 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
 
     async fn origin(&self, id: &SourceId) -> Result<Origin, StoreError> {
         let (source, secrets) = futures::try_join!(self.store.source(id), self.store.secrets(id.as_str()))?;
-        Ok(Origin::new(source, secrets))
+        let has_url = source
+            .as_ref()
+            .is_some_and(|source| source.options.public_url.is_some());
+        let called_url = if has_url {
+            self.store.called_url(id).await?
+        } else {
+            None
+        };
+        Ok(Origin::new(source, secrets, called_url))
     }
 
     /// Handles one record to its end, unless it has to come again, and tells what it says of its source.

@@ -43,7 +43,10 @@ const USUAL_HEADERS: [(&str, &str); 9] = [
     ("accept", "*/*"),
     ("accept-encoding", "gzip, deflate, br"),
     ("content-type", "application/json; charset=utf-8"),
-    ("user-agent", "provider-webhooks/1.0 (+https://provider.example.com/docs/webhooks)"),
+    (
+        "user-agent",
+        "provider-webhooks/1.0 (+https://provider.example.com/docs/webhooks)",
+    ),
     ("x-amzn-trace-id", "Root=1-67e2b1c5-0f3b2a1c4d5e6f708192a3b4"),
     ("x-forwarded-for", "198.51.100.7"),
     ("x-forwarded-port", "443"),
@@ -93,7 +96,10 @@ impl Request {
                 ("webhook-timestamp", time),
                 ("webhook-signature", format!("v1,{}", STANDARD.encode(tag))),
             ],
-            "stripe" => vec![("stripe-signature", format!("t={time},v1={},v0={}", hex::encode(tag), "0".repeat(64)))],
+            "stripe" => vec![(
+                "stripe-signature",
+                format!("t={time},v1={},v0={}", hex::encode(tag), "0".repeat(64)),
+            )],
             _ => vec![
                 ("x-github-event", "push".to_owned()),
                 ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958".to_owned()),
@@ -126,14 +132,22 @@ impl Request {
     }
 
     fn verify(&self) {
-        let proof = self.preset.scheme.verify(black_box(&self.receipt), &self.keys, &Context::default());
+        let proof = self
+            .preset
+            .scheme
+            .verify(black_box(&self.receipt), &self.keys, &Context::default());
         black_box(proof.unwrap());
     }
 
     /// With the secret's text made a key each time.
     fn verify_with_text(&self) {
         let keys = self.preset.scheme.keys(&black_box(SECRET).into()).unwrap();
-        black_box(self.preset.scheme.verify(&self.receipt, &keys, &Context::default()).unwrap());
+        black_box(
+            self.preset
+                .scheme
+                .verify(&self.receipt, &keys, &Context::default())
+                .unwrap(),
+        );
     }
 
     fn bare(&self) {
@@ -204,7 +218,9 @@ fn for_crate(receipt: &Receipt) -> http::HeaderMap {
 }
 
 fn verification() {
-    println!("\n| signed as | body | verify µs | bare HMAC µs | ratio | secret read anew µs | ring HMAC µs | `standardwebhooks` µs |");
+    println!(
+        "\n| signed as | body | verify µs | bare HMAC µs | ratio | secret read anew µs | ring HMAC µs | `standardwebhooks` µs |"
+    );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     for name in ["standard-webhooks", "github", "stripe"] {
         for (size, label) in SIZES {
@@ -212,7 +228,9 @@ fn verification() {
             let headers = for_crate(&request.receipt);
             let mut foreign = || {
                 let webhook = Webhook::new(black_box(SECRET)).unwrap();
-                webhook.verify(black_box(&request.receipt.body), black_box(&headers)).unwrap();
+                webhook
+                    .verify(black_box(&request.receipt.body), black_box(&headers))
+                    .unwrap();
             };
             let mut columns: Vec<&mut dyn FnMut()> = Vec::new();
             let (mut verify, mut bare) = (|| request.verify(), || request.bare());
@@ -238,15 +256,21 @@ fn mapping() {
         let source = request.source();
         let effective = source.effective().unwrap();
         let map = || {
-            let proof = effective.scheme.verify(&request.receipt, &request.keys, &effective.context()).unwrap();
+            let proof = effective
+                .scheme
+                .verify(&request.receipt, &request.keys, &effective.context())
+                .unwrap();
             preset::map(&effective, black_box(&request.receipt), proof).unwrap()
         };
-        let medians = measure(&mut [
-            &mut || request.verify(),
-            &mut || drop(black_box(map())),
-            &mut || drop(black_box(map()[0].to_json().unwrap())),
-        ]);
-        println!("| standard-webhooks | {label} | {:.2} | {:.2} | {:.2} |", medians[0], medians[1], medians[2]);
+        let medians = measure(
+            &mut [&mut || request.verify(), &mut || drop(black_box(map())), &mut || {
+                drop(black_box(map()[0].to_json().unwrap()))
+            }],
+        );
+        println!(
+            "| standard-webhooks | {label} | {:.2} | {:.2} | {:.2} |",
+            medians[0], medians[1], medians[2]
+        );
     }
 }
 

@@ -117,7 +117,9 @@ pub(crate) fn scalar(value: &RawValue) -> Option<String> {
 
 fn child<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
     if let Some(elements) = elements(value) {
-        return elements.get(token.parse::<usize>().ok()?).copied();
+        let index: usize = token.parse().ok()?;
+        // A sign or leading zeros are no index (RFC 6901 section 4).
+        return elements.get(index).filter(|_| index.to_string() == token).copied();
     }
     members(value).remove(token)
 }
@@ -142,7 +144,11 @@ mod tests {
         assert_eq!(&body[span], b"12345678901234567890123");
         assert_eq!(scalar(document.at("/d").unwrap()).as_deref(), Some("last"));
         assert_eq!(scalar(document.at("/n").unwrap()), None);
-        assert!(document.at("/a~1b/2").is_none());
+        for nowhere in ["/a~1b/2", "/a~1b/01", "/a~1b/+1", "/a~1b/-"] {
+            assert!(document.at(nowhere).is_none(), "{nowhere}");
+        }
+        assert!(document.at("/a~1b/0").is_some());
+        assert!(document.at("/a~1b/00").is_none());
         assert!(document.at("d").is_none());
         assert!(document.at("").is_some());
     }

@@ -99,7 +99,9 @@ impl Tag {
         other[..candidate.len()].copy_from_slice(candidate);
         // In words: byte by byte, the barriers against the optimiser take as long as the hash of a hundred bytes.
         let pairs = self.bytes.as_chunks().0.iter().zip(other.as_chunks().0);
-        pairs.fold(Choice::from(1), |good, (a, b)| good & u128::from_le_bytes(*a).ct_eq(&u128::from_le_bytes(*b)))
+        pairs.fold(Choice::from(1), |good, (a, b)| {
+            good & u128::from_le_bytes(*a).ct_eq(&u128::from_le_bytes(*b))
+        })
     }
 }
 
@@ -156,7 +158,9 @@ impl EcdsaKey {
             EcdsaForm::Der => &ECDSA_P256_SHA256_ASN1,
             EcdsaForm::Raw => &ECDSA_P256_SHA256_FIXED,
         };
-        let good = UnparsedPublicKey::new(algorithm, &self.0[..]).verify(message, signature).is_ok();
+        let good = UnparsedPublicKey::new(algorithm, &self.0[..])
+            .verify(message, signature)
+            .is_ok();
         Choice::from(u8::from(good))
     }
 }
@@ -280,8 +284,8 @@ const ED25519_SPKI: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x
 
 /// What stands before the 65 bytes of an uncompressed P-256 point in its SubjectPublicKeyInfo (RFC 5480 section 2).
 const P256_SPKI: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
-    0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// The bytes of a public key, written as PEM (RFC 7468), hex or base64, behind `spki` or bare. No text of a key's length is two of them.
@@ -292,7 +296,9 @@ fn public_key<const N: usize>(text: &str, spki: &[u8]) -> Result<[u8; N], KeyErr
     }
     let bytes = match text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
         Some(rest) => {
-            let inner = rest.strip_suffix("-----END PUBLIC KEY-----").ok_or(KeyError::NotPublicKey)?;
+            let inner = rest
+                .strip_suffix("-----END PUBLIC KEY-----")
+                .ok_or(KeyError::NotPublicKey)?;
             let lines: String = inner.split_ascii_whitespace().collect();
             STANDARD.decode(lines).ok()
         }

@@ -74,7 +74,9 @@ const CREDENTIAL_HEADERS: &[&str] = &[
 
 /// Whether a header of this name is kept only as a hash, whatever its source's scheme says.
 pub(crate) fn carries_credentials(name: &str) -> bool {
-    CREDENTIAL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name))
+    CREDENTIAL_HEADERS
+        .iter()
+        .any(|header| header.eq_ignore_ascii_case(name))
 }
 
 impl Header {
@@ -140,10 +142,16 @@ impl Receipt {
     /// The texts of the headers whose names are `prefix` and one of `rests` one after the other.
     pub(crate) fn headers_of<const N: usize>(&self, prefix: &str, rests: [&str; N]) -> [Option<Cow<'_, str>>; N] {
         // Nearly every name is in lower case on both sides: that a byte is the same is seen before its case is asked for.
-        let is_same = |a: &[u8], b: &str| a.iter().zip(b.as_bytes()).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b));
+        let is_same = |a: &[u8], b: &str| {
+            a.iter()
+                .zip(b.as_bytes())
+                .all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
+        };
         let mut found = [const { Found::Absent }; N];
         for header in &self.headers {
-            let Some((start, end)) = header.name.as_bytes().split_at_checked(prefix.len()) else { continue };
+            let Some((start, end)) = header.name.as_bytes().split_at_checked(prefix.len()) else {
+                continue;
+            };
             if !is_same(start, prefix) {
                 continue;
             }

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::called_url::CalledUrl;
 use crate::handshake::Handshake;
 use crate::id::{random, token_hash};
 use crate::preset::{self, Duplicates, Preset, check_duplicates};
@@ -58,7 +59,7 @@ pub struct SourceOptions {
     /// What decides about duplicates instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
-    /// The URL that the provider calls, as it was entered there: what `{url}` stands for in the signed bytes.
+    /// The URL that the provider calls, as it may be shown: the whole [`CalledUrl`](crate::called_url::CalledUrl) lies with the secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
     /// What the provider's relative links begin at.
@@ -83,14 +84,25 @@ pub struct Effective<'a> {
     pub scheme: &'a Scheme,
     /// What decides about duplicates.
     pub duplicates: Duplicates,
+    /// What `{url}` stands for in the signed bytes: the URL as it may be shown, until [the whole one](Self::called) takes its place.
+    pub public_url: Option<&'a str>,
 }
 
 impl<'a> Effective<'a> {
+    /// The same with the whole URL that the provider calls, where the source has one.
+    #[must_use]
+    pub fn called(self, whole: Option<&'a CalledUrl>) -> Self {
+        Self {
+            public_url: whole.map(CalledUrl::expose).or(self.public_url),
+            ..self
+        }
+    }
+
     /// What the source adds to the scheme.
     #[must_use]
     pub fn context(&self) -> Context<'a> {
         Context {
-            public_url: self.source.options.public_url.as_deref(),
+            public_url: self.public_url,
             salt: &self.source.salt,
         }
     }
@@ -132,15 +144,27 @@ impl<'a> Effective<'a> {
         }
         let hub = matches!(self.preset.handshake, Some(Handshake::HubChallenge(_)));
         if options.verify_token_hash.is_some() && !hub {
-            return Err(SchemeError::new("/verifyToken", "is for providers that ask with hub.verify_token"));
+            return Err(SchemeError::new(
+                "/verifyToken",
+                "is for providers that ask with hub.verify_token",
+            ));
         }
-        for (field, url) in [("/publicUrl", &options.public_url), ("/baseUrl", &options.base_url)] {
-            let is_web = |url: &String| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            if url.as_ref().is_some_and(|url| url.len() > 1024 || !is_web(url)) {
-                return Err(SchemeError::new(field, "must be an http or https URL of at most 1024 bytes"));
-            }
+        // A public URL was checked as a whole when it was read.
+        let is_web = |url: &String| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if options
+            .base_url
+            .as_ref()
+            .is_some_and(|url| url.len() > 1024 || !is_web(url))
+        {
+            return Err(SchemeError::new(
+                "/baseUrl",
+                "must be an http or https URL of at most 1024 bytes",
+            ));
         }
-        if options.success_status.is_some_and(|status| !matches!(status, 200 | 202 | 204)) {
+        if options
+            .success_status
+            .is_some_and(|status| !matches!(status, 200 | 202 | 204))
+        {
             return Err(SchemeError::new("/successStatus", "must be 200, 202 or 204"));
         }
         Ok(())
@@ -160,6 +184,7 @@ impl Source {
             preset,
             scheme: self.options.scheme.as_ref().unwrap_or(&preset.scheme),
             duplicates: self.options.duplicates.unwrap_or(preset.duplicates),
+            public_url: self.options.public_url.as_deref(),
         })
     }
 }

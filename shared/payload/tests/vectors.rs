@@ -103,7 +103,10 @@ fn a_dot_in_the_id_cannot_move_bytes_between_id_and_body() {
         "headers": {"webhook-id": id, "webhook-timestamp": "1614265330", "webhook-signature": signature}});
     let keys = scheme.keys(&secret.into()).unwrap();
     assert_eq!(
-        scheme.verify(&receipt_of(&vector), &keys, &Context::default()).unwrap_err().reason(),
+        scheme
+            .verify(&receipt_of(&vector), &keys, &Context::default())
+            .unwrap_err()
+            .reason(),
         "ambiguous_signed_part"
     );
     // The same signature read another way.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use payload::called_url::{CalledUrl, InvalidCalledUrl};
 use payload::delivery::Delivery;
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Organization};
@@ -13,8 +14,10 @@ use payload::source::{Door, Source};
 use payload::source_health::{Again, HealthNote, SourceHealth};
 use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use secrecy::ExposeSecret;
 
 use crate::StoreError;
+use crate::item::called_url_key;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -43,21 +46,23 @@ pub trait Sources: Send + Sync {
 pub trait SourceRegistry: Sources {
     /// The sources of an organization, oldest first.
     fn sources_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Source>>> + Send;
-    /// Stores a new source, its door under each token's hash, and its secrets, all or nothing.
+    /// Stores a new source, its door under each token's hash, its secrets and the whole URL that its provider calls, all or nothing.
     fn create_source(
         &self,
         source: &Source,
         door: &Door,
         secrets: &[TimedSecret],
+        called_url: Option<&CalledUrl>,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Replaces what a source says, the door under each of its tokens, and, where given, its secrets, all or nothing.
-    /// [`StoreError::Conflict`] when it is no longer as `before`.
+    /// Replaces what a source says, the door under each of its tokens, and, where given, its secrets and the whole URL that its provider
+    /// calls, all or nothing. The URL goes when the source has none. [`StoreError::Conflict`] when it is no longer as `before`.
     fn update_source(
         &self,
         before: &Source,
         source: &Source,
         door: &Door,
         secrets: Option<&[TimedSecret]>,
+        called_url: Option<&CalledUrl>,
     ) -> impl Future<Output = Result<()>> + Send;
     /// Deletes a source, its doors and its secrets. `false` when it is not there; [`StoreError::Conflict`] when it is changed meanwhile.
     fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> impl Future<Output = Result<bool>> + Send;
@@ -73,6 +78,15 @@ pub trait DestinationSecrets: Send + Sync {
 pub trait Secrets: Send + Sync {
     /// The secrets of a source, expired ones too; empty when there are none.
     fn secrets(&self, owner: &str) -> impl Future<Output = Result<Vec<TimedSecret>>> + Send;
+    /// The whole URL that a source's provider calls, where it has one.
+    fn called_url(&self, source: &SourceId) -> impl Future<Output = Result<Option<CalledUrl>>> + Send {
+        async move {
+            let stored = self.secrets(&called_url_key(source)).await?;
+            let read = |secret: &TimedSecret| secret.value.expose_secret().parse();
+            let read = stored.first().map(read).transpose();
+            read.map_err(|error: InvalidCalledUrl| StoreError::Unreadable(error.to_string()))
+        }
+    }
 }
 
 /// What a conditional put of an event found.

@@ -1,5 +1,6 @@
 //! Sources, their doors and their secrets.
 
+use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::source::{Door, IngestToken, Provider, Source, SourceOptions};
 use payload::{OrganizationId, SourceId};
@@ -37,11 +38,11 @@ pub(super) async fn sources_their_doors_and_secrets_come_and_go_together(store: 
     let (source, door) = source(&token);
     let secret = secret("whsec_x");
     store
-        .create_source(&source, &door, std::slice::from_ref(&secret))
+        .create_source(&source, &door, std::slice::from_ref(&secret), None)
         .await
         .expect("create");
     assert_eq!(
-        store.create_source(&source, &door, &[]).await,
+        store.create_source(&source, &door, &[], None).await,
         Err(StoreError::Conflict)
     );
     assert_eq!(store.door(&token.hash()).await, Ok(Some(door)));
@@ -78,7 +79,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
     let (first, second) = (IngestToken::generate(), IngestToken::generate());
     let (source, door) = source(&first);
     store
-        .create_source(&source, &door, &[secret("old")])
+        .create_source(&source, &door, &[secret("old")], None)
         .await
         .expect("create");
 
@@ -88,7 +89,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
     renamed.token_hashes.push(second.hash());
     let new_door = renamed.effective().expect("the preset is there").door();
     store
-        .update_source(&source, &renamed, &new_door, None)
+        .update_source(&source, &renamed, &new_door, None, None)
         .await
         .expect("update");
     assert_eq!(store.source(&source.id).await, Ok(Some(renamed.clone())));
@@ -103,7 +104,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
         ..renamed.clone()
     };
     let stale = store
-        .update_source(&source, &rotated, &door, Some(&[secret("lost")]))
+        .update_source(&source, &rotated, &door, Some(&[secret("lost")]), None)
         .await;
     assert_eq!(stale, Err(StoreError::Conflict), "it is no longer as it was");
     assert_eq!(store.source(&source.id).await, Ok(Some(renamed.clone())));
@@ -111,7 +112,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
 
     let secrets = [secret("new"), secret("old")];
     store
-        .update_source(&renamed, &rotated, &new_door, Some(&secrets))
+        .update_source(&renamed, &rotated, &new_door, Some(&secrets), None)
         .await
         .expect("update");
     assert_eq!(
@@ -126,17 +127,70 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
         organization: OrganizationId::generate(now()),
         ..rotated.clone()
     };
-    let refused = store.update_source(&rotated, &moved, &new_door, None).await;
+    let refused = store.update_source(&rotated, &moved, &new_door, None, None).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
     assert_eq!(store.door(&second.hash()).await, Ok(None));
-    let gone = store.update_source(&rotated, &rotated, &new_door, None).await;
+    let gone = store.update_source(&rotated, &rotated, &new_door, None, None).await;
     assert_eq!(gone, Err(StoreError::Conflict), "an update creates nothing");
+}
+
+pub(super) async fn the_url_that_a_provider_calls_lies_with_the_secrets(store: &Dynamo) {
+    let token = IngestToken::generate();
+    let (mut source, door) = source(&token);
+    let url = |end: &str| -> CalledUrl {
+        let url = format!("https://hooks.example.com/in/{}{end}", token.expose());
+        url.parse().expect("a URL")
+    };
+    let whole = async || {
+        let url = store.called_url(&source.id).await.expect("url");
+        url.map(|url| url.expose().to_owned())
+    };
+    source.options.public_url = Some(url("").shown());
+    let key = [secret("key")];
+    store
+        .create_source(&source, &door, &key, Some(&url("")))
+        .await
+        .expect("create");
+    assert_eq!(whole().await.as_deref(), Some(url("").expose()));
+
+    let mut renamed = source.clone();
+    renamed.name = "renamed".into();
+    let update = store.update_source(&source, &renamed, &door, None, None).await;
+    update.expect("update");
+    assert_eq!(whole().await.as_deref(), Some(url("").expose()), "it was not given");
+    let mut moved = renamed.clone();
+    moved.options.public_url = Some(url("/x").shown());
+    let stale = store
+        .update_source(&source, &moved, &door, None, Some(&url("/x")))
+        .await;
+    assert_eq!(stale, Err(StoreError::Conflict));
+    assert_eq!(whole().await.as_deref(), Some(url("").expose()), "all or nothing");
+    let update = store
+        .update_source(&renamed, &moved, &door, None, Some(&url("/x")))
+        .await;
+    update.expect("update");
+    assert_eq!(whole().await.as_deref(), Some(url("/x").expose()));
+    assert_eq!(secrets_of(store, &source).await, ["key"], "the two do not mix");
+
+    let without = Source {
+        options: SourceOptions::default(),
+        ..moved.clone()
+    };
+    store
+        .update_source(&moved, &without, &door, None, None)
+        .await
+        .expect("update");
+    assert_eq!(whole().await, None);
+    let update = store.update_source(&without, &moved, &door, None, Some(&url(""))).await;
+    update.expect("update");
+    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
+    assert_eq!(whole().await, None, "it goes with its source");
 }
 
 pub(super) async fn of_concurrent_changes_of_a_source_one_wins(store: &Dynamo) {
     let (source, door) = source(&IngestToken::generate());
-    store.create_source(&source, &door, &[]).await.expect("create");
+    store.create_source(&source, &door, &[], None).await.expect("create");
     let names = ["a", "b", "c", "d"];
     let changes = names.map(|name| Source {
         name: name.into(),
@@ -145,7 +199,7 @@ pub(super) async fn of_concurrent_changes_of_a_source_one_wins(store: &Dynamo) {
     let outcomes = futures::future::join_all(
         changes
             .iter()
-            .map(|change| store.update_source(&source, change, &door, None)),
+            .map(|change| store.update_source(&source, change, &door, None, None)),
     )
     .await;
     let won: Vec<&Source> = outcomes

@@ -7,6 +7,7 @@ use axum::http::header::LOCATION;
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use payload::called_url::CalledUrl;
 use payload::id::random;
 use payload::key::TimedSecret;
 use payload::preset::Duplicates;
@@ -40,7 +41,8 @@ pub(crate) struct NewSource {
     /// Another scheme than the preset's.
     scheme: Option<Value>,
     duplicates: Option<Duplicates>,
-    public_url: Option<String>,
+    /// The URL that the provider calls, where its signatures cover it.
+    public_url: Option<SecretString>,
     base_url: Option<String>,
     success_status: Option<u16>,
 }
@@ -55,7 +57,15 @@ pub(crate) async fn create<S: Store, C: Clock>(
     let now = app.clock.now();
     let token = IngestToken::generate();
     let typed = new.secret.take();
-    let source = new.into_source(caller.organization(), &token, now)?;
+    let origin = app.settings.origin(&extensions).ok_or(ApiError::NoPublicUrl)?;
+    let receiving_url = origin.receiving_url(&token);
+    let called_url = new
+        .public_url
+        .take()
+        .map(|typed| secret::called_url(&typed, Some(&receiving_url)))
+        .transpose()?;
+    let mut source = new.into_source(caller.organization(), &token, now)?;
+    source.options.public_url = called_url.as_ref().map(CalledUrl::shown);
     let effective = checked(&source)?;
     let typed = if effective.scheme.needs_secret() {
         Some(required(typed, "/secret")?)
@@ -73,15 +83,16 @@ pub(crate) async fn create<S: Store, C: Clock>(
         })
         .into_iter()
         .collect();
-    let origin = app.settings.origin(&extensions).ok_or(ApiError::NoPublicUrl)?;
     if app.store.sources_of(caller.organization()).await?.len() >= MAX_SOURCES {
         return Err(ApiError::LimitReached {
             what: "sources",
             limit: MAX_SOURCES,
         });
     }
-    app.store.create_source(&source, &effective.door(), &secrets).await?;
-    let view = View::of(&source).with_receiving_url(origin.receiving_url(&token));
+    app.store
+        .create_source(&source, &effective.door(), &secrets, called_url.as_ref())
+        .await?;
+    let view = View::of(&source).with_receiving_url(receiving_url);
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/sources/{}", source.id))],
@@ -120,10 +131,10 @@ impl NewSource {
             options: SourceOptions {
                 scheme,
                 duplicates: self.duplicates,
-                public_url: self.public_url,
                 base_url: self.base_url,
                 verify_token_hash: verify_token.transpose()?,
                 success_status: self.success_status,
+                public_url: None,
             },
             enabled: true,
             salt,

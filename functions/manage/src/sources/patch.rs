@@ -32,7 +32,7 @@ pub(crate) struct Patch {
     custom: Member<Value>,
     scheme: Member<Value>,
     duplicates: Member<Value>,
-    public_url: Member<String>,
+    public_url: Member<SecretString>,
     base_url: Member<String>,
     success_status: Member<u16>,
     verify_token: Member<SecretString>,
@@ -56,7 +56,17 @@ pub(crate) async fn update<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let before = find(&app.store, caller.organization(), &id).await?;
     let new_secret = patch.take_secret()?;
-    let source = patch.apply(&before)?;
+    let called_url = std::mem::take(&mut patch.public_url).try_map(|typed| secret::called_url(&typed, None))?;
+    let mut source = patch.apply(&before)?;
+    let mut new_url = None;
+    match called_url {
+        Member::Absent => {}
+        Member::Null => source.options.public_url = None,
+        Member::Given(url) => {
+            source.options.public_url = Some(url.shown());
+            new_url = Some(url);
+        }
+    }
     // A later version may ask for more than that under which it was described: it can still be renamed and disabled.
     let after = if (&source.provider, &source.options) == (&before.provider, &before.options) {
         effective(&source)?
@@ -67,9 +77,9 @@ pub(crate) async fn update<S: Store, C: Clock>(
     let secrets = new_secret
         .secrets(&app.store, &source, scheme_before, after.scheme, app.clock.now())
         .await?;
-    if source != before || secrets.is_some() {
+    if source != before || secrets.is_some() || new_url.is_some() {
         app.store
-            .update_source(&before, &source, &after.door(), secrets.as_deref())
+            .update_source(&before, &source, &after.door(), secrets.as_deref(), new_url.as_ref())
             .await?;
     }
     Ok(axum::Json(View::of(&source)).into_response())
@@ -121,7 +131,6 @@ impl Patch {
         let options = &mut source.options;
         scheme.apply(&mut options.scheme);
         duplicates.apply(&mut options.duplicates);
-        self.public_url.apply(&mut options.public_url);
         self.base_url.apply(&mut options.base_url);
         self.success_status.apply(&mut options.success_status);
         verify_token.apply(&mut options.verify_token_hash);

@@ -1,6 +1,7 @@
 //! The secrets of a source: how a typed one is stored, and what becomes of those that it takes the place of.
 
 use jiff::{SignedDuration, Timestamp};
+use payload::called_url::{CalledUrl, InvalidCalledUrl};
 use payload::key::{KeyError, TimedSecret};
 use payload::receipt::salted_hash;
 use payload::scheme::Scheme;
@@ -42,6 +43,19 @@ pub(super) fn verify_token_hash(token: &SecretString, salt: &str) -> Result<Stri
         ));
     }
     Ok(salted_hash(salt, token.as_bytes()))
+}
+
+/// What stands for the receiving URL that is only about to be made.
+const RECEIVING_URL: &str = "{receivingUrl}";
+
+/// The URL that the provider calls, as it was typed, or the source's receiving URL where that is known and asked for.
+pub(super) fn called_url(typed: &SecretString, receiving_url: Option<&str>) -> Result<CalledUrl, ApiError> {
+    let text = match (typed.expose_secret(), receiving_url) {
+        (RECEIVING_URL, Some(url)) => url,
+        (text, _) => text,
+    };
+    text.parse()
+        .map_err(|error: InvalidCalledUrl| ApiError::invalid("/publicUrl", error))
 }
 
 /// Whether what is stored for one scheme means the same under another. Shared secrets and public keys are never taken for each other, and

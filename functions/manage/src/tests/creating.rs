@@ -134,6 +134,7 @@ async fn options_are_kept_and_shown_but_for_the_token_of_the_handshake() {
     }
     let tables = client.store.tables();
     let stored = tables.sources.values().next().unwrap();
+    assert_eq!(tables.called_urls[&stored.id], "https://hooks.example.com/in/x");
     let hash = salted_hash(&stored.salt, b"hub-token");
     assert_eq!(stored.options.verify_token_hash.as_ref(), Some(&hash));
     let door = tables.doors.values().next().unwrap();
@@ -340,6 +341,11 @@ async fn a_field_of_a_source_that_is_wrong_is_named() {
             "/duplicates/bodyWithin",
         ),
         (quartr(json!({"publicUrl": "hooks.example.com"})), "/publicUrl"),
+        (quartr(json!({"publicUrl": "{receivingurl}"})), "/publicUrl"),
+        (
+            quartr(json!({"publicUrl": format!("https://example.com/{}", "a".repeat(1024))})),
+            "/publicUrl",
+        ),
         (quartr(json!({"baseUrl": "ftp://example.com"})), "/baseUrl"),
         (quartr(json!({"successStatus": 201})), "/successStatus"),
         (quartr(json!({"successStatus": 70_000})), "/successStatus"),
@@ -374,4 +380,36 @@ async fn a_description_has_a_limited_length() {
     let answer = client.post("/v1/sources", with_expectations(110)).await;
     assert_eq!((answer.status, answer.text("pointer").as_str()), (422, "/custom"));
     assert!(answer.text("detail").contains("32768"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn the_receiving_url_as_public_url_lies_with_the_secrets_and_is_never_shown() {
+    let client = Client::new();
+    let mut preset = custom();
+    preset["scheme"]["signed"] = json!("{url}.{timestamp}.{body}");
+    let new = json!({"custom": preset, "secret": "s3cret", "publicUrl": "{receivingUrl}"});
+    let created = client.post("/v1/sources", source(new)).await;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let receiving_url = created.text("receivingUrl");
+    let token = receiving_url.rsplit('/').next().unwrap().to_owned();
+    assert_eq!(created.text("publicUrl"), receiving_url.replace(&token, "in_…"));
+
+    let called_url = || client.store.tables().called_urls.values().next().cloned();
+    assert_eq!(called_url().as_ref(), Some(&receiving_url));
+    // As it is written: corrected by hand, it is not shown either.
+    let path = format!("/v1/sources/{}", created.text("id"));
+    let corrected = format!("{receiving_url}?x=1");
+    let patched = client.patch(&path, json!({"publicUrl": corrected})).await;
+    assert_eq!(patched.status, 200, "{}", patched.body);
+    assert_eq!(called_url(), Some(corrected.clone()));
+    // A token that replaces another looks the same, and is written all the same.
+    let other = corrected.replace(&token, &format!("in_{}", "b".repeat(32)));
+    let patched = client.patch(&path, json!({"publicUrl": other})).await;
+    assert_eq!(patched.status, 200, "{}", patched.body);
+    assert_eq!(called_url(), Some(other));
+    let shown = client.get(&path).await;
+    assert_eq!(shown.text("publicUrl"), receiving_url.replace(&token, "in_…?x=1"));
+    let tables = client.store.tables();
+    let stored = format!("{:?} {:?}", tables.sources, tables.doors);
+    assert!(!stored.contains(&token) && !stored.contains("bbbbbbbb"), "{stored}");
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use payload::called_url::CalledUrl;
 use payload::delivery::Delivery;
 use payload::key::TimedSecret;
 use payload::organization::ApiKey;
@@ -28,6 +29,8 @@ pub(super) struct Tables {
     pub(super) secrets: HashMap<String, Vec<TimedSecret>>,
     pub(super) webhook_secrets: HashMap<WebhookId, WebhookSecrets>,
     pub(super) webhook_health: HashMap<WebhookId, Health>,
+    /// The whole URLs that providers call.
+    pub(super) called_urls: HashMap<SourceId, String>,
     pub(super) events: HashMap<EventId, Event>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
@@ -83,7 +86,13 @@ impl SourceRegistry for Fake {
             .collect())
     }
 
-    async fn create_source(&self, source: &Source, door: &Door, secrets: &[TimedSecret]) -> Result<()> {
+    async fn create_source(
+        &self,
+        source: &Source,
+        door: &Door,
+        secrets: &[TimedSecret],
+        called_url: Option<&CalledUrl>,
+    ) -> Result<()> {
         let mut tables = self.working()?;
         tables.sources.insert(source.id.clone(), source.clone());
         for hash in &source.token_hashes {
@@ -91,6 +100,9 @@ impl SourceRegistry for Fake {
         }
         if !secrets.is_empty() {
             tables.secrets.insert(source.id.to_string(), secrets.to_vec());
+        }
+        if let Some(url) = called_url {
+            tables.called_urls.insert(source.id.clone(), url.expose().to_owned());
         }
         Ok(())
     }
@@ -101,6 +113,7 @@ impl SourceRegistry for Fake {
         source: &Source,
         door: &Door,
         secrets: Option<&[TimedSecret]>,
+        called_url: Option<&CalledUrl>,
     ) -> Result<()> {
         let mut tables = self.working()?;
         if tables.race || tables.sources.get(&source.id) != Some(before) {
@@ -115,6 +128,9 @@ impl SourceRegistry for Fake {
             None => {}
             Some([]) => drop(tables.secrets.remove(source.id.as_str())),
             Some(secrets) => drop(tables.secrets.insert(source.id.to_string(), secrets.to_vec())),
+        }
+        if let Some(url) = called_url {
+            tables.called_urls.insert(source.id.clone(), url.expose().to_owned());
         }
         Ok(())
     }

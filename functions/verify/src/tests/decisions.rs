@@ -205,3 +205,51 @@ async fn forged_requests_cannot_buy_endless_work_for_hints() {
         "the others are rejected without one"
     );
 }
+
+#[tokio::test]
+async fn a_signature_over_the_receiving_url_holds_though_the_source_does_not_know_its_token() {
+    use hmac::{Hmac, KeyInit, Mac};
+    let setup = Setup::new();
+    let url = format!("https://hooks.example.com/in/in_{}", "a".repeat(32));
+    setup.put_source(|source| {
+        source.provider = Provider::Custom(Box::new(square()));
+        let called: CalledUrl = url.parse().unwrap();
+        source.options.public_url = Some(called.shown());
+    });
+    setup.put_secrets(vec![("key".to_owned().into(), None)]);
+    let body = br#"{"id":"1","type":"payment.created"}"#;
+    let signed = |url: &str| {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"key").unwrap();
+        mac.update(url.as_bytes());
+        mac.update(body);
+        let mut receipt = setup.genuine("1");
+        receipt.id = ReceiptId::generate(received_at());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        receipt.headers = vec![Header::capture("x-signature", signature.as_bytes(), "salt", &[])];
+        receipt.body = Bytes::from_static(body);
+        receipt
+    };
+    // What may be shown of the URL proves nothing where the whole one is not there.
+    let early = signed(&url);
+    setup.handle(vec![record(1, &early)]).await;
+    assert_eq!(setup.rejection(&early).0, "signature_mismatch");
+    setup.put_called_url(&url);
+    let receipt = signed(&url);
+    assert_eq!(setup.handle(vec![record(2, &receipt)]).await, nothing_failed());
+    assert_eq!(setup.events().len(), 1);
+    let shown = signed("https://hooks.example.com/in/in_…");
+    setup.handle(vec![record(3, &shown)]).await;
+    assert_eq!(setup.rejection(&shown).0, "signature_mismatch");
+    assert_eq!(setup.events().len(), 1);
+}
+
+/// A provider that signs the URL that it calls.
+fn square() -> Preset {
+    serde_json::from_value(serde_json::json!({
+        "name": "square",
+        "scheme": {"kind": "hmac", "algorithm": "sha256", "header": "x-signature", "encoding": "hex", "signed": "{url}{body}"},
+        "duplicates": "id",
+        "event": {"id": {"pointer": "/id"}, "type": {"pointer": "/type"}}
+    }))
+    .unwrap()
+}

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::outbound::{SigningKey, generate_secret, sign};
+use payload::preset::Preset;
 use payload::receipt::Header;
 use payload::source::{Provider, Source, SourceOptions};
 use payload::source_health::{HealthNote, SourceHealth};
@@ -209,6 +211,17 @@ impl Setup {
             .lock()
             .unwrap()
             .insert(self.source.id.to_string(), secrets.collect());
+    }
+
+    /// Stores the whole URL that the provider calls, as the store does.
+    fn put_called_url(&self, url: &str) {
+        let secret = TimedSecret {
+            value: url.into(),
+            created_at: received_at(),
+            expires_at: None,
+        };
+        let owner = format!("{}#url", self.source.id);
+        self.store().secrets.lock().unwrap().insert(owner, vec![secret]);
     }
 
     /// A receipt with a good signature under `secret`.

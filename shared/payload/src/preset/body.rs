@@ -80,7 +80,11 @@ fn json(bytes: &Bytes) -> Result<Content, Unreadable> {
     if bytes.is_empty() {
         return Ok(Content::Converted("null".into()));
     }
-    let start = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let start = if bytes.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
     Document::parse(&bytes[start..])?;
     Ok(Content::Json(start))
 }
@@ -107,12 +111,21 @@ fn kind_of(media_type: &str, bytes: &Bytes) -> BodyKind {
 /// The media type in lower case, without parameters.
 fn media_type(receipt: &Receipt) -> String {
     let content_type = receipt.header("content-type").unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// Takes the content encoding off. A proxy may have done so before and left the header: what does not begin as gzip does is none.
 fn decode(receipt: &Receipt) -> Result<Bytes, Unreadable> {
-    let encoding = receipt.header("content-encoding").unwrap_or_default().trim().to_ascii_lowercase();
+    let encoding = receipt
+        .header("content-encoding")
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => Ok(receipt.body.clone()),
         "gzip" | "x-gzip" if !receipt.body.starts_with(&[0x1f, 0x8b]) => Ok(receipt.body.clone()),

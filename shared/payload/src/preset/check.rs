@@ -1,7 +1,8 @@
 //! Whether a provider's description can work at all, said when it is written down.
 
 use super::{
-    BodyKind, ChangePlaces, Condition, DataPlace, Duplicates, LinkPlace, LocalePlaces, Mapping, Place, Preset, TemplatePart,
+    BodyKind, ChangePlaces, Condition, DataPlace, Duplicates, LinkPlace, LocalePlaces, Mapping, Place, Preset,
+    TemplatePart,
 };
 use crate::handshake::Handshake;
 use crate::scheme::{Scheme, SchemeError, check_header_name, check_parameter_name, check_pointer};
@@ -45,7 +46,10 @@ impl Preset {
         }
         for (index, method) in self.methods.iter().enumerate() {
             if !METHODS.contains(&method.as_str()) || self.methods[..index].contains(method) {
-                return fail(&format!("/methods/{index}"), "must be GET, POST, PUT or PATCH, each once");
+                return fail(
+                    &format!("/methods/{index}"),
+                    "must be GET, POST, PUT or PATCH, each once",
+                );
             }
         }
         self.scheme.check().map_err(|error| error.under("/scheme"))?;
@@ -90,16 +94,20 @@ impl Preset {
 pub(crate) fn check_duplicates(duplicates: Duplicates, scheme: &Scheme, id: Option<&Place>) -> Checked {
     match duplicates {
         Duplicates::Id => match id {
-            None => fail("/duplicates", "is decided by the id, and event.id does not say where it stands"),
+            None => fail(
+                "/duplicates",
+                "is decided by the id, and event.id does not say where it stands",
+            ),
             Some(id) if is_signed(scheme) && !is_covered(id, scheme) => fail(
                 "/duplicates",
                 "is decided by an id that the signature does not cover: signedBytes is safe",
             ),
             Some(_) => Ok(()),
         },
-        Duplicates::SignedBytes | Duplicates::SignedBytesAndType if !is_signed(scheme) => {
-            fail("/duplicates", "is decided by the signed bytes, and nothing is signed: bodyWithin says for how long equal bodies are one event")
-        }
+        Duplicates::SignedBytes | Duplicates::SignedBytesAndType if !is_signed(scheme) => fail(
+            "/duplicates",
+            "is decided by the signed bytes, and nothing is signed: bodyWithin says for how long equal bodies are one event",
+        ),
         Duplicates::BodyWithin(seconds) if seconds == 0 || seconds > MAX_WINDOW => {
             fail("/duplicates/bodyWithin", "is out of range: 1 to 86400 seconds")
         }
@@ -124,14 +132,26 @@ pub(super) fn is_covered(place: &Place, scheme: &Scheme) -> bool {
         TemplatePart::Text(_) => None,
     });
     // Behind a place that is in every request of this scheme, no other is ever looked at.
-    let end = place.first_of.iter().position(|place| is_always_there(place, scheme)).map_or(place.first_of.len(), |at| at + 1);
-    place.first_of[..end].iter().chain(&place.join).chain(parts).all(|place| is_covered(place, scheme))
+    let end = place
+        .first_of
+        .iter()
+        .position(|place| is_always_there(place, scheme))
+        .map_or(place.first_of.len(), |at| at + 1);
+    place.first_of[..end]
+        .iter()
+        .chain(&place.join)
+        .chain(parts)
+        .all(|place| is_covered(place, scheme))
 }
 
 /// Whether no request without it is verified.
 fn is_always_there(place: &Place, scheme: &Scheme) -> bool {
     let is_plain = place.split.is_none() && place.when.is_none();
-    is_plain && place.header.as_ref().is_some_and(|header| scheme.required().contains(&header.to_ascii_lowercase()))
+    is_plain
+        && place
+            .header
+            .as_ref()
+            .is_some_and(|header| scheme.required().contains(&header.to_ascii_lowercase()))
 }
 
 fn check_handshake(handshake: &Handshake) -> Checked {
@@ -139,7 +159,10 @@ fn check_handshake(handshake: &Handshake) -> Checked {
         Handshake::EchoBody(echo) => {
             check_pointer("/pointer", &echo.pointer)?;
             if echo.when.is.is_empty() {
-                return fail("/when/is", "is empty: every request with the challenge would be taken for the question");
+                return fail(
+                    "/when/is",
+                    "is empty: every request with the challenge would be taken for the question",
+                );
             }
             check_condition(&echo.when).map_err(|error| error.under("/when"))
         }
@@ -216,7 +239,11 @@ fn check_link(link: &LinkPlace) -> Checked {
 
 fn check_changes(changes: &ChangePlaces) -> Checked {
     check_place(&changes.kind, 0).map_err(|error| error.under("/type"))?;
-    for (field, place) in [("/code", &changes.code), ("/previous", &changes.previous), ("/current", &changes.current)] {
+    for (field, place) in [
+        ("/code", &changes.code),
+        ("/previous", &changes.previous),
+        ("/current", &changes.current),
+    ] {
         if let Some(place) = place {
             check_place(place, 0).map_err(|error| error.under(field))?;
         }
@@ -265,7 +292,10 @@ fn check_place(place: &Place, depth: usize) -> Checked {
     let texts = place.constant.iter().chain(&place.split).chain([&place.with]);
     let words = place.words.iter().flat_map(|(from, to)| [from, to]);
     if texts.chain(words).any(|text| text.len() > MAX_TEXT_BYTES) || place.words.len() > 100 {
-        return fail("", "const, with, split and words have at most 200 bytes each, and there are at most 100 words");
+        return fail(
+            "",
+            "const, with, split and words have at most 200 bytes each, and there are at most 100 words",
+        );
     }
     if !place.with.is_empty() && place.join.is_empty() {
         return fail("/with", "is for join");
@@ -275,7 +305,12 @@ fn check_place(place: &Place, depth: usize) -> Checked {
     }
     match (&place.split, place.take) {
         (Some(split), Some(_)) if split.is_empty() => return fail("/split", "is empty"),
-        (Some(_), None) => return fail("/take", "is required with split: first, last, allButFirst, allButLast or a number"),
+        (Some(_), None) => {
+            return fail(
+                "/take",
+                "is required with split: first, last, allButFirst, allButLast or a number",
+            );
+        }
         (None, Some(_)) => return fail("/split", "is required with take"),
         _ => {}
     }
@@ -283,12 +318,24 @@ fn check_place(place: &Place, depth: usize) -> Checked {
 }
 
 fn check_parts(place: &Place, depth: usize) -> Checked {
-    let parts = place.template.iter().enumerate().filter_map(|(index, part)| match part {
-        TemplatePart::Place(inner) => Some(("template", index, &**inner)),
-        TemplatePart::Text(_) => None,
-    });
-    let first_of = place.first_of.iter().enumerate().map(|(index, inner)| ("firstOf", index, inner));
-    let join = place.join.iter().enumerate().map(|(index, inner)| ("join", index, inner));
+    let parts = place
+        .template
+        .iter()
+        .enumerate()
+        .filter_map(|(index, part)| match part {
+            TemplatePart::Place(inner) => Some(("template", index, &**inner)),
+            TemplatePart::Text(_) => None,
+        });
+    let first_of = place
+        .first_of
+        .iter()
+        .enumerate()
+        .map(|(index, inner)| ("firstOf", index, inner));
+    let join = place
+        .join
+        .iter()
+        .enumerate()
+        .map(|(index, inner)| ("join", index, inner));
     if place.first_of.len() + place.join.len() + place.template.len() > MAX_PARTS {
         return fail("", "has more than 16 parts");
     }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use super::Duplicates;
 use super::body::{self, Body};
 use super::check::{is_covered, is_signed};
 use super::read::{Fields, Reader};
-use super::Duplicates;
-use crate::event::{Content, HOPS_HEADER, MAX_HOPS, Entity, Event, EventMeta, Locales, Scope, SourceRef};
+use crate::event::{Content, Entity, Event, EventMeta, HOPS_HEADER, MAX_HOPS, Locales, Scope, SourceRef};
 use crate::id::Identity;
 use crate::json::{Document, InvalidJson, elements};
 use crate::receipt::MAX_BODY_BYTES;
@@ -79,7 +79,10 @@ pub fn map(source: &Effective<'_>, receipt: &Receipt, proof: Proof) -> Result<Ve
     };
     let root = Document::parse(text)?;
     let mut ids = Ids::new(source, receipt, &body);
-    let is_one = preset.each_unless_header.as_ref().is_some_and(|header| receipt.header(header).is_some());
+    let is_one = preset
+        .each_unless_header
+        .as_ref()
+        .is_some_and(|header| receipt.header(header).is_some());
     let each = preset.each.as_deref().filter(|_| !is_one);
     let Some(parts) = each.and_then(|each| root.at(each)).and_then(elements) else {
         let whole = Part {
@@ -119,8 +122,10 @@ struct Part<'a> {
 impl Part<'_> {
     /// The bytes that the event keeps: where a receipt holds several events, each keeps its own.
     fn body(&self) -> Bytes {
-        self.whole
-            .map_or_else(|| Bytes::copy_from_slice(self.document.text().as_bytes()), |body| body.bytes.clone())
+        self.whole.map_or_else(
+            || Bytes::copy_from_slice(self.document.text().as_bytes()),
+            |body| body.bytes.clone(),
+        )
     }
 
     /// Where a value stands in the event's bytes.
@@ -164,7 +169,10 @@ fn event(
         root: part.root,
         document: part.document,
     };
-    let event_type = reader.text(&mapping.event_type).filter(|text| is_usable_type(text)).ok_or(Unreadable::NoType)?;
+    let event_type = reader
+        .text(&mapping.event_type)
+        .filter(|text| is_usable_type(text))
+        .ok_or(Unreadable::NoType)?;
     let mut fields = Fields::new(reader);
     let provider_event_id = fields.text("providerEventId", mapping.id.as_ref());
     let id = ids.next(provider_event_id.as_deref(), &event_type);
@@ -215,7 +223,11 @@ fn event(
     // The whole is also what is no JSON.
     let data = mapping.data.iter().find_map(|place| {
         let value = reader.data(place)?;
-        if place.pointer().is_empty() { Some(part.all()) } else { part.content(value) }
+        if place.pointer().is_empty() {
+            Some(part.all())
+        } else {
+            part.content(value)
+        }
     });
     let previous_attributes = mapping
         .previous_attributes
@@ -295,7 +307,11 @@ impl<'a> Ids<'a> {
             }
             (Duplicates::BodyWithin(seconds), _) => Identity::Window {
                 body: &self.whole,
-                index: self.receipt.received_at.as_second().div_euclid(i64::from(seconds.max(1))),
+                index: self
+                    .receipt
+                    .received_at
+                    .as_second()
+                    .div_euclid(i64::from(seconds.max(1))),
             },
         };
         // The same element in another batch is the same event: only what stands twice in one receipt is counted.

@@ -90,7 +90,9 @@ fn path<'a>(name: &str) -> Option<Vec<Cow<'a, str>>> {
 
 /// Puts a leaf where its keys lead; gives it back where something of another kind stands in the way.
 fn insert(members: &mut Vec<(String, Node)>, keys: &[Cow<'_, str>], leaf: Node) -> Result<(), Node> {
-    let Some((key, rest)) = keys.split_first() else { return Err(leaf) };
+    let Some((key, rest)) = keys.split_first() else {
+        return Err(leaf);
+    };
     let at = members.iter().position(|(name, _)| *name == **key);
     let is_array = rest.first().is_some_and(|next| next.is_empty());
     match (at.map(|at| &mut members[at].1), rest.is_empty()) {
@@ -128,8 +130,14 @@ mod tests {
     fn flat_nested_and_json() {
         assert_eq!(json(""), "{}");
         assert_eq!(json("a=1&b=x+y%20z"), r#"{"a":"1","b":"x y z"}"#);
-        assert_eq!(json("s%5Bid%5D=9007199254740993&s[name]=N"), r#"{"s":{"id":"9007199254740993","name":"N"}}"#);
-        assert_eq!(json("sender=%7B%22id%22%3A9007199254740993%7D"), r#"{"sender":{"id":9007199254740993}}"#);
+        assert_eq!(
+            json("s%5Bid%5D=9007199254740993&s[name]=N"),
+            r#"{"s":{"id":"9007199254740993","name":"N"}}"#
+        );
+        assert_eq!(
+            json("sender=%7B%22id%22%3A9007199254740993%7D"),
+            r#"{"sender":{"id":9007199254740993}}"#
+        );
         assert_eq!(json("sender=%7Bbroken"), r#"{"sender":"{broken"}"#);
         assert_eq!(json("other=%7B%7D"), r#"{"other":"{}"}"#);
     }

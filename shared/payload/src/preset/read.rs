@@ -43,7 +43,9 @@ impl<'a> Reader<'a> {
             self.receipt.header(name).map(Into::into)
         } else if let Some(name) = &place.query {
             let mut pairs = pairs::parse(self.receipt.query.as_bytes());
-            pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+            pairs
+                .find(|(found, _)| found == name)
+                .map(|(_, value)| value.into_owned())
         } else if let Some(pointer) = &place.pointer {
             self.document.at(pointer).and_then(scalar)
         } else if let Some(pointer) = &place.envelope {
@@ -120,7 +122,9 @@ impl<'a> Fields<'a> {
     pub(super) fn text(&mut self, name: &str, place: Option<&Place>) -> Option<String> {
         let text = self.reader.text(place?)?;
         if text.len() > MAX_FIELD_BYTES {
-            self.warn(format!("{name} was left out: it is longer than {MAX_FIELD_BYTES} bytes"));
+            self.warn(format!(
+                "{name} was left out: it is longer than {MAX_FIELD_BYTES} bytes"
+            ));
             return None;
         }
         Some(text)
@@ -128,10 +132,17 @@ impl<'a> Fields<'a> {
 
     /// The texts of an array.
     pub(super) fn texts(&mut self, name: &str, pointer: Option<&str>) -> Vec<String> {
-        let Some(values) = pointer.and_then(|pointer| self.reader.document.at(pointer)).and_then(elements) else {
+        let Some(values) = pointer
+            .and_then(|pointer| self.reader.document.at(pointer))
+            .and_then(elements)
+        else {
             return Vec::new();
         };
-        let texts = values.into_iter().filter_map(scalar).filter(|text| text.len() <= MAX_ENTRY_BYTES).collect();
+        let texts = values
+            .into_iter()
+            .filter_map(scalar)
+            .filter(|text| text.len() <= MAX_ENTRY_BYTES)
+            .collect();
         self.cut(name, texts)
     }
 
@@ -170,12 +181,19 @@ impl<'a> Fields<'a> {
             let rel = place.rel.clone();
             if let Some(href) = place.href.as_ref().and_then(|href| self.reader.text(href)) {
                 links.push(Link { rel, href });
-            } else if let Some(value) = place.all_of.as_deref().and_then(|pointer| self.reader.document.at(pointer)) {
+            } else if let Some(value) = place
+                .all_of
+                .as_deref()
+                .and_then(|pointer| self.reader.document.at(pointer))
+            {
                 links.extend(all_links(value, rel.as_deref()));
             }
         }
         links.truncate(MAX_LINKS);
-        links.into_iter().filter_map(|link| self.absolute(link, base.as_ref())).collect()
+        links
+            .into_iter()
+            .filter_map(|link| self.absolute(link, base.as_ref()))
+            .collect()
     }
 
     fn absolute(&mut self, link: Link, base: Option<&Url>) -> Option<Link> {
@@ -193,7 +211,9 @@ impl<'a> Fields<'a> {
             }
         };
         if href.len() > MAX_FIELD_BYTES {
-            self.warn(format!("a link was left out: it is longer than {MAX_FIELD_BYTES} bytes"));
+            self.warn(format!(
+                "a link was left out: it is longer than {MAX_FIELD_BYTES} bytes"
+            ));
             return None;
         }
         Some(Link { rel: link.rel, href })
@@ -212,8 +232,15 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let field = &expectation.pointer;
-            let is_there = self.reader.document.at(field).is_some_and(|value| value.get() != "null");
-            let wanted = expectation.only_when.as_ref().is_none_or(|condition| self.reader.holds(condition));
+            let is_there = self
+                .reader
+                .document
+                .at(field)
+                .is_some_and(|value| value.get() != "null");
+            let wanted = expectation
+                .only_when
+                .as_ref()
+                .is_none_or(|condition| self.reader.holds(condition));
             match (is_there, wanted) {
                 (false, true) => self.warn(format!("{field} is missing")),
                 (true, false) => self.warn(format!("{field} is there where the provider promises that it is not")),
@@ -248,7 +275,13 @@ fn changes(reader: Reader<'_>, places: &ChangePlaces) -> Vec<Change> {
     let code = |reader: &Reader<'_>| places.code.as_ref().and_then(|place| reader.text(place));
     match (&places.keys_of, &places.each) {
         (Some(pointer), _) => {
-            let mut found: Vec<_> = reader.document.at(pointer).map(members).unwrap_or_default().into_iter().collect();
+            let mut found: Vec<_> = reader
+                .document
+                .at(pointer)
+                .map(members)
+                .unwrap_or_default()
+                .into_iter()
+                .collect();
             found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             let says_values = places.previous.is_some() || places.current.is_some();
             let read = |(code, value): (String, &RawValue)| {
@@ -297,7 +330,10 @@ fn all_links(value: &RawValue, rel: Option<&str>) -> Vec<Link> {
     if let Some(values) = elements(value) {
         return values.into_iter().filter_map(|value| one(value, None)).collect();
     }
-    let mut links: Vec<Link> = members(value).into_iter().filter_map(|(name, value)| one(value, Some(name))).collect();
+    let mut links: Vec<Link> = members(value)
+        .into_iter()
+        .filter_map(|(name, value)| one(value, Some(name)))
+        .collect();
     links.sort_by(|a, b| a.rel.cmp(&b.rel));
     links
 }
@@ -322,7 +358,11 @@ fn time(text: &str) -> Option<(Timestamp, bool)> {
     }
     if let Some((date_time, offset)) = text.rsplit_once(' ') {
         let sign = if offset.starts_with(['+', '-']) { "" } else { "+" };
-        let whole = if offset == "UTC" { format!("{date_time}Z") } else { format!("{date_time}{sign}{offset}") };
+        let whole = if offset == "UTC" {
+            format!("{date_time}Z")
+        } else {
+            format!("{date_time}{sign}{offset}")
+        };
         if let Ok(time) = whole.parse::<Timestamp>() {
             return Some((time, true));
         }

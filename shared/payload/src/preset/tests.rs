@@ -15,7 +15,8 @@ use crate::source::{Provider, Source, SourceOptions};
 use crate::{Event, Receipt, ReceiptId};
 
 fn preset(change: Value) -> Preset {
-    let mut value = json!({"name": "test", "scheme": {"kind": "none"}, "duplicates": "none", "event": {"type": {"const": "t"}}});
+    let mut value =
+        json!({"name": "test", "scheme": {"kind": "none"}, "duplicates": "none", "event": {"type": {"const": "t"}}});
     for (name, field) in change.as_object().unwrap() {
         value[name] = field.clone();
     }
@@ -74,7 +75,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn places_of_every_kind() {
-    let mut receipt = receipt(&[("X-Kind", "order"), ("authorization", "secret")], r#"{"a":{"b":"x/y/z"},"n":12345678901234567890}"#);
+    let mut receipt = receipt(
+        &[("X-Kind", "order"), ("authorization", "secret")],
+        r#"{"a":{"b":"x/y/z"},"n":12345678901234567890}"#,
+    );
     receipt.query = "q=1%202&q=3".into();
     let event = one(
         json!({"event": {
@@ -106,16 +110,38 @@ fn one_receipt_with_several_events() {
     let types: Vec<&str> = events.iter().map(|event| event.meta.event_type.as_str()).collect();
     assert_eq!(types, ["k.a", "k.b", "k.a"]);
     assert_eq!(&events[1].body[..], br#"{"id":2,"what":"b"}"#);
-    assert_ne!(events[0].id, events[2].id, "the same id twice in one receipt is two events");
+    assert_ne!(
+        events[0].id, events[2].id,
+        "the same id twice in one receipt is two events"
+    );
     // The same element in another batch is the same event.
-    let again = try_map(change.clone(), &receipt(&[], r#"{"kind":"k","value":[{"id":2,"what":"b"}]}"#)).unwrap();
+    let again = try_map(
+        change.clone(),
+        &receipt(&[], r#"{"kind":"k","value":[{"id":2,"what":"b"}]}"#),
+    )
+    .unwrap();
     assert_eq!(again[0].id, events[1].id);
-    assert!(try_map(change.clone(), &receipt(&[], r#"{"kind":"k","value":[]}"#)).unwrap().is_empty());
-    assert_eq!(try_map(change.clone(), &receipt(&[], r#"{"kind":"k","value":{}}"#)).unwrap().len(), 1);
+    assert!(
+        try_map(change.clone(), &receipt(&[], r#"{"kind":"k","value":[]}"#))
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        try_map(change.clone(), &receipt(&[], r#"{"kind":"k","value":{}}"#))
+            .unwrap()
+            .len(),
+        1
+    );
     let many = format!(r#"{{"kind":"k","value":[{}1]}}"#, "1,".repeat(MAX_EVENTS));
-    assert_eq!(try_map(change.clone(), &receipt(&[], many)), Err(Unreadable::TooManyEvents(MAX_EVENTS + 1)));
+    assert_eq!(
+        try_map(change.clone(), &receipt(&[], many)),
+        Err(Unreadable::TooManyEvents(MAX_EVENTS + 1))
+    );
     // One that cannot be read takes the others with it: the receipt is rejected, and can be verified again.
-    assert_eq!(try_map(change, &receipt(&[], r#"{"value":[{"id":1,"what":"a"},{}]}"#)), Err(Unreadable::NoType));
+    assert_eq!(
+        try_map(change, &receipt(&[], r#"{"value":[{"id":1,"what":"a"},{}]}"#)),
+        Err(Unreadable::NoType)
+    );
 }
 
 #[test]
@@ -125,40 +151,69 @@ fn bodies_as_they_come() {
     assert_eq!(event(&json, b"\xef\xbb\xbf{\"a\":1}")["data"], json!({"a": 1}));
     assert_eq!(event(&json, b"")["data"], json!(null));
     assert_eq!(event(&[], b" [1]")["data"], json!([1]));
-    assert_eq!(event(&[("content-type", "application/vnd.x+json")], b"3")["data"], json!(3));
-    assert_eq!(event(&[("content-type", "text/plain")], "tëxt \"".as_bytes())["data"], json!("tëxt \""));
-    assert_eq!(event(&[("content-type", "text/plain")], b"\xff\x00")["data"], json!("/wA="));
-    assert_eq!(event(&[("content-type", "image/png")], b"\x89PNG")["data"], json!("iVBORw=="));
+    assert_eq!(
+        event(&[("content-type", "application/vnd.x+json")], b"3")["data"],
+        json!(3)
+    );
+    assert_eq!(
+        event(&[("content-type", "text/plain")], "tëxt \"".as_bytes())["data"],
+        json!("tëxt \"")
+    );
+    assert_eq!(
+        event(&[("content-type", "text/plain")], b"\xff\x00")["data"],
+        json!("/wA=")
+    );
+    assert_eq!(
+        event(&[("content-type", "image/png")], b"\x89PNG")["data"],
+        json!("iVBORw==")
+    );
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    assert_eq!(event(&form, b"a=1&b[c]=x+y")["data"], json!({"a": "1", "b": {"c": "x y"}}));
+    assert_eq!(
+        event(&form, b"a=1&b[c]=x+y")["data"],
+        json!({"a": "1", "b": {"c": "x y"}})
+    );
     assert_eq!(event(&form, b"payload=%7B%22a%22%3A1%7D&x=1")["data"], json!({"a": 1}));
     assert_eq!(event(&form, b"payload=text")["data"], json!({"payload": "text"}));
     let zipped = [("content-encoding", "gzip"), ("content-type", "application/json")];
     assert_eq!(event(&zipped, &gzip(b"{\"a\":1}"))["data"], json!({"a": 1}));
-    assert_eq!(event(&zipped, b"{\"a\":1}")["data"], json!({"a": 1}), "taken off by a proxy");
+    assert_eq!(
+        event(&zipped, b"{\"a\":1}")["data"],
+        json!({"a": 1}),
+        "taken off by a proxy"
+    );
 }
 
 #[test]
 fn what_cannot_be_read_says_why() {
-    let error = |headers: &[(&str, &str)], body: &[u8]| try_map(json!({}), &receipt(headers, body.to_vec())).unwrap_err();
+    let error =
+        |headers: &[(&str, &str)], body: &[u8]| try_map(json!({}), &receipt(headers, body.to_vec())).unwrap_err();
     let json = [("content-type", "application/json")];
-    let Unreadable::Json(invalid) = error(&json, b"{\n  oops") else { panic!("not a JSON error") };
+    let Unreadable::Json(invalid) = error(&json, b"{\n  oops") else {
+        panic!("not a JSON error")
+    };
     assert_eq!((invalid.line, invalid.column), (2, 3));
     let zipped = [("content-encoding", "gzip")];
     let mut cut = gzip(&[b'x'; 1000]);
     cut.truncate(20);
     assert_eq!(error(&zipped, &cut), Unreadable::Gzip);
-    assert_eq!(error(&zipped, &gzip(&vec![b' '; 2 * 1024 * 1024])), Unreadable::TooLarge);
+    assert_eq!(
+        error(&zipped, &gzip(&vec![b' '; 2 * 1024 * 1024])),
+        Unreadable::TooLarge
+    );
     assert_eq!(error(&[("content-encoding", "br")], b"x"), Unreadable::ContentEncoding);
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    assert!(matches!(error(&form, "a=1&".repeat(2000).as_bytes()), Unreadable::TooManyPairs(_)));
+    assert!(matches!(
+        error(&form, "a=1&".repeat(2000).as_bytes()),
+        Unreadable::TooManyPairs(_)
+    ));
 }
 
 #[test]
 fn a_get_is_read_by_its_query() {
     let mut receipt = receipt(&[], "");
     receipt.method = "GET".into();
-    receipt.query = "event=Play.created&sender%5Bid%5D=9007199254740993&sender[name]=A+B&extra=%7B%22n%22%3A1%7D".into();
+    receipt.query =
+        "event=Play.created&sender%5Bid%5D=9007199254740993&sender[name]=A+B&extra=%7B%22n%22%3A1%7D".into();
     let event = one(
         json!({"methods": ["GET", "POST"], "jsonParameters": ["extra"], "duplicates": {"bodyWithin": 60}, "event": {
             "type": {"pointer": "/event"}, "entity": {"id": {"pointer": "/sender/id"}}
@@ -178,12 +233,18 @@ fn duplicates_within_a_window() {
             received_at: at.parse().unwrap(),
             ..receipt(&[], body.to_owned())
         };
-        try_map(json!({"duplicates": {"bodyWithin": 60}}), &receipt).unwrap()[0].id.clone()
+        try_map(json!({"duplicates": {"bodyWithin": 60}}), &receipt).unwrap()[0]
+            .id
+            .clone()
     };
     assert_eq!(id("{}", "2025-03-25T13:31:01Z"), id("{}", "2025-03-25T13:31:59Z"));
     assert_ne!(id("{}", "2025-03-25T13:31:01Z"), id("{}", "2025-03-25T13:32:00Z"));
     assert_ne!(id("{}", "2025-03-25T13:31:01Z"), id("{ }", "2025-03-25T13:31:01Z"));
-    let none = |body: &str| try_map(json!({}), &receipt(&[], body.to_owned())).unwrap()[0].id.clone();
+    let none = |body: &str| {
+        try_map(json!({}), &receipt(&[], body.to_owned())).unwrap()[0]
+            .id
+            .clone()
+    };
     assert_ne!(none("{}"), none("{}"), "each receipt is an event");
 }
 
@@ -209,7 +270,12 @@ fn changes_links_locales_and_warnings() {
     ]}));
     let mut source = source(preset);
     source.options.base_url = Some("https://pim.example.com/base/".into());
-    let events = map(&source.effective().unwrap(), &receipt(&[], body.to_string()), Proof::of_nothing("none")).unwrap();
+    let events = map(
+        &source.effective().unwrap(),
+        &receipt(&[], body.to_string()),
+        Proof::of_nothing("none"),
+    )
+    .unwrap();
     let event: Value = serde_json::from_slice(&events[0].to_json().unwrap()).unwrap();
     assert_eq!(
         event["changes"],
@@ -251,17 +317,38 @@ fn impossible_descriptions_name_the_field() {
         (json!({"duplicates": "id"}), "/duplicates"),
         (json!({"duplicates": "signedBytes"}), "/duplicates"),
         (json!({"duplicates": {"bodyWithin": 0}}), "/duplicates/bodyWithin"),
-        (json!({"handshake": {"kind": "echo-body", "pointer": "/c", "when": {"pointer": "/t"}}}), "/handshake/when/is"),
-        (json!({"handshake": {"kind": "echo-query", "parameter": ""}}), "/handshake/parameter"),
+        (
+            json!({"handshake": {"kind": "echo-body", "pointer": "/c", "when": {"pointer": "/t"}}}),
+            "/handshake/when/is",
+        ),
+        (
+            json!({"handshake": {"kind": "echo-query", "parameter": ""}}),
+            "/handshake/parameter",
+        ),
         (json!({"event": {"type": {}}}), "/event/type"),
         (json!({"event": {"type": {"const": "a", "header": "b"}}}), "/event/type"),
         (json!({"event": {"type": {"pointer": "a"}}}), "/event/type/pointer"),
         (json!({"event": {"type": {"pointer": "/~2"}}}), "/event/type/pointer"),
-        (json!({"event": {"type": {"const": "a", "split": "."}}}), "/event/type/take"),
-        (json!({"event": {"type": {"const": "a", "take": "last"}}}), "/event/type/split"),
-        (json!({"event": {"type": {"firstOf": [{"const": "a"}, {"header": "?"}]}}}), "/event/type/firstOf/1/header"),
-        (json!({"event": {"type": {"const": "t"}, "links": [{}]}}), "/event/links/0/href"),
-        (json!({"event": {"type": {"const": "t"}, "changes": [{"type": {"const": "x"}}]}}), "/event/changes/0/code"),
+        (
+            json!({"event": {"type": {"const": "a", "split": "."}}}),
+            "/event/type/take",
+        ),
+        (
+            json!({"event": {"type": {"const": "a", "take": "last"}}}),
+            "/event/type/split",
+        ),
+        (
+            json!({"event": {"type": {"firstOf": [{"const": "a"}, {"header": "?"}]}}}),
+            "/event/type/firstOf/1/header",
+        ),
+        (
+            json!({"event": {"type": {"const": "t"}, "links": [{}]}}),
+            "/event/links/0/href",
+        ),
+        (
+            json!({"event": {"type": {"const": "t"}, "changes": [{"type": {"const": "x"}}]}}),
+            "/event/changes/0/code",
+        ),
         (json!({"expect": [{"pointer": "x"}]}), "/expect/0/pointer"),
     ] {
         assert_eq!(preset(change.clone()).check().unwrap_err().field, field, "{change}");
@@ -276,7 +363,11 @@ fn impossible_descriptions_name_the_field() {
     };
     assert!(github("id", json!({"pointer": "/id"})).is_ok());
     assert!(github("signedBytes", json!({"header": "x-id"})).is_ok());
-    for id in [json!({"header": "x-id"}), json!({"query": "id"}), json!({"firstOf": [{"pointer": "/id"}, {"header": "x-id"}]})] {
+    for id in [
+        json!({"header": "x-id"}),
+        json!({"query": "id"}),
+        json!({"firstOf": [{"pointer": "/id"}, {"header": "x-id"}]}),
+    ] {
         assert_eq!(github("id", id).unwrap_err().field, "/duplicates");
     }
 }
@@ -291,7 +382,11 @@ fn every_preset_is_sound() {
         assert!(preset.vendor.starts_with("https://"), "{file}: names its vendor's page");
         assert!(!preset.comment.is_empty(), "{file}: says what one should know");
         let written = serde_json::to_string(&preset).unwrap();
-        assert_eq!(serde_json::from_str::<Preset>(&written).unwrap(), preset, "{file}: reads back");
+        assert_eq!(
+            serde_json::from_str::<Preset>(&written).unwrap(),
+            preset,
+            "{file}: reads back"
+        );
     }
     assert!(find("quartr").is_some());
     assert!(find("nobody").is_none());

@@ -51,7 +51,10 @@ pub(crate) fn check_header_name(field: &str, name: &str) -> Result<(), SchemeErr
 
 pub(crate) fn check_parameter_name(field: &str, name: &str) -> Result<(), SchemeError> {
     if name.is_empty() || name.len() > MAX_TEXT_BYTES || name.chars().any(char::is_control) {
-        return fail(field, "is not the name of a query parameter: 1 to 100 bytes, no control characters");
+        return fail(
+            field,
+            "is not the name of a query parameter: 1 to 100 bytes, no control characters",
+        );
     }
     Ok(())
 }
@@ -123,7 +126,9 @@ impl Token {
             (Some(header), None) => check_header_name("/header", header)?,
             (None, Some(query)) => check_parameter_name("/query", query)?,
             (None, None) => return fail("/header", "is required, or query: where the token stands"),
-            (Some(_), Some(_)) => return fail("/query", "cannot be given beside header: the token stands in one place"),
+            (Some(_), Some(_)) => {
+                return fail("/query", "cannot be given beside header: the token stands in one place");
+            }
         }
         check_text("/prefix", self.prefix.as_deref())
     }
@@ -133,7 +138,10 @@ impl Token {
 fn check_signed_header(field: &str, name: &str) -> Result<(), SchemeError> {
     check_header_name(field, name)?;
     if carries_credentials(name) {
-        return fail(field, "names a header that is kept only as a hash, since it carries credentials elsewhere");
+        return fail(
+            field,
+            "names a header that is kept only as a hash, since it carries credentials elsewhere",
+        );
     }
     Ok(())
 }
@@ -206,18 +214,27 @@ impl Signed {
                 check_signed_header("/header", header)?;
                 let covered = in_template || (place.field.is_none() && self.covers_header(header));
                 if !covered {
-                    return fail("/header", "is not signed: a timestamp that the template leaves out proves nothing");
+                    return fail(
+                        "/header",
+                        "is not signed: a timestamp that the template leaves out proves nothing",
+                    );
                 }
             }
             (None, Some(pointer)) => {
                 check_pointer("/pointer", pointer)?;
                 if in_template {
-                    return fail("/pointer", "stands in the body, which is signed: leave {timestamp} out of the template");
+                    return fail(
+                        "/pointer",
+                        "stands in the body, which is signed: leave {timestamp} out of the template",
+                    );
                 }
             }
             (None, None) => return fail("/header", "is required, or pointer: where the timestamp stands"),
             (Some(_), Some(_)) => {
-                return fail("/pointer", "cannot be given beside header: the timestamp stands in one place");
+                return fail(
+                    "/pointer",
+                    "cannot be given beside header: the timestamp stands in one place",
+                );
             }
         }
         check_text("/field", place.field.as_deref())?;

@@ -53,7 +53,9 @@ impl Scheme {
                 }
                 let encoded = STANDARD.encode(text);
                 // The scheme's name is compared without case (RFC 9110 section 11.1), but a hash cannot be: the two that senders write.
-                [format!("Basic {encoded}"), format!("basic {encoded}")].map(hash).join(" ")
+                [format!("Basic {encoded}"), format!("basic {encoded}")]
+                    .map(hash)
+                    .join(" ")
             }
             Self::None(_) => return Err(KeyError::NotNeeded),
             _ => {
@@ -74,13 +76,16 @@ pub(crate) fn keys(text: &str) -> Result<Vec<Key>, KeyError> {
 
 /// Compares what stands under `name` with every key. A credential that was sent twice is refused: no first-or-last choice decides.
 pub(super) fn verify(
-    kind: &str,
+    kind: &'static str,
     name: &str,
     receipt: &Receipt,
     keys: &[Key],
     context: &Context<'_>,
 ) -> Result<Proof, Rejection> {
-    let mut found = receipt.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    let mut found = receipt
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case(name));
     let sent = match (found.next(), found.next()) {
         (Some(sent), None) => sent,
         (None, _) => return Err(Rejection::MissingHeader(name.to_owned())),

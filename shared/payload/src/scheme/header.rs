@@ -3,7 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 
-use smallvec::SmallVec;
 use subtle::Choice;
 
 use super::{Rejection, SignatureEncoding, Signed};
@@ -30,7 +29,11 @@ impl Candidate {
             SignatureEncoding::Hex => decode_hex(text.as_bytes(), &mut bytes)?,
             SignatureEncoding::Base64 => STANDARD.decode_slice(text, &mut bytes).ok()?,
             SignatureEncoding::Base64url => {
-                let engine = if text.ends_with('=') { &URL_SAFE } else { &URL_SAFE_NO_PAD };
+                let engine = if text.ends_with('=') {
+                    &URL_SAFE
+                } else {
+                    &URL_SAFE_NO_PAD
+                };
                 engine.decode_slice(text, &mut bytes).ok()?
             }
         };
@@ -81,7 +84,9 @@ fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Option<usize> {
         (_, value @ ..6) => value + 10,
         _ => INVALID,
     };
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
     let mut all = 0;
     for (byte, pair) in bytes.get_mut(..pairs.len())?.iter_mut().zip(pairs) {
         let [high, low] = pair.map(value);
@@ -122,7 +127,7 @@ pub(super) fn items<'a>(header: &'a str, separator: Option<&str>) -> impl Iterat
 
 impl Signed {
     /// The items of a header.
-    pub(super) fn items<'a>(&self, header: &'a str) -> SmallVec<[&'a str; 8]> {
+    pub(super) fn items<'a>(&self, header: &'a str) -> Vec<&'a str> {
         items(header, self.separator.as_deref()).collect()
     }
 

@@ -75,7 +75,10 @@ pub struct Signed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// What stands between an item's name and its value.
-    #[serde(default = "default_field_separator", skip_serializing_if = "is_default_field_separator")]
+    #[serde(
+        default = "default_field_separator",
+        skip_serializing_if = "is_default_field_separator"
+    )]
     pub field_separator: String,
     /// What the signature begins with and is not part of it (`sha256=`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,7 +295,8 @@ impl Scheme {
     /// Whether the signed bytes hold the source's public URL, so that the source must say it.
     #[must_use]
     pub fn needs_public_url(&self) -> bool {
-        self.signed().is_some_and(|signed| signed.signed.contains(&Placeholder::Url))
+        self.signed()
+            .is_some_and(|signed| signed.signed.contains(&Placeholder::Url))
     }
 
     /// What a request cannot be verified without: names of headers in lower case, and of query parameters behind a `?`. `receive` refuses
@@ -347,7 +351,8 @@ impl Scheme {
     /// Whether the signature covers the query string.
     #[must_use]
     pub fn covers_query(&self) -> bool {
-        self.signed().is_some_and(|signed| signed.signed.contains(&Placeholder::Query))
+        self.signed()
+            .is_some_and(|signed| signed.signed.contains(&Placeholder::Query))
     }
 
     fn signed(&self) -> Option<&Signed> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
+use subtle::Choice;
 
 use super::header::Tried;
 use super::template::Segment;
@@ -11,13 +11,13 @@ use crate::Receipt;
 use crate::json::{Document, scalar};
 use crate::key::Key;
 
-/// The signed bytes, in the order of the template's segments.
-type Parts<'a> = SmallVec<[Cow<'a, [u8]>; 8]>;
-
 impl Signed {
     pub(super) fn covers_header(&self, name: &str) -> bool {
         self.signed.placeholders().any(|placeholder| match placeholder {
-            Placeholder::Id => self.id.as_ref().is_some_and(|place| place.header.eq_ignore_ascii_case(name)),
+            Placeholder::Id => self
+                .id
+                .as_ref()
+                .is_some_and(|place| place.header.eq_ignore_ascii_case(name)),
             Placeholder::Header(header) => header.eq_ignore_ascii_case(name),
             _ => false,
         })
@@ -25,7 +25,7 @@ impl Signed {
 
     pub(super) fn verify(
         &self,
-        kind: &str,
+        kind: &'static str,
         receipt: &Receipt,
         keys: &[Key],
         context: &Context<'_>,
@@ -50,7 +50,7 @@ impl Signed {
                     let (message, form) = (parts.concat(), self.form.unwrap_or(EcdsaForm::Der));
                     candidates.for_each(|candidate| tried.add(key.fits(&message, candidate.as_slice(), form)));
                 }
-                Key::Credential(_) => {}
+                Key::Credential(_) => candidates.for_each(|_| tried.add(Choice::from(0))),
             }
         }
         tried.result(|| self.header.to_ascii_lowercase())?;
@@ -70,13 +70,17 @@ impl Signed {
         Some(self.parts(receipt, time.as_deref(), context).ok()?.concat())
     }
 
-    /// The timestamp's text, when it stands in a header and lies in the window. The items of the signature's header need not be read again.
+    /// The timestamp's text, when it stands in a header and lies in the window. The items of the signature's header are known already.
     fn time_in_header<'a>(
         &self,
         receipt: &'a Receipt,
         signature: Option<&[&'a str]>,
     ) -> Result<Option<Cow<'a, str>>, Rejection> {
-        let Some((place, name)) = self.timestamp.as_ref().and_then(|place| Some((place, place.header.as_deref()?))) else {
+        let Some((place, name)) = self
+            .timestamp
+            .as_ref()
+            .and_then(|place| Some((place, place.header.as_deref()?)))
+        else {
             return Ok(None);
         };
         let text = match (&place.field, signature) {
@@ -104,7 +108,10 @@ impl Signed {
 
     /// Holds a timestamp in the body against the window. The body is read only here, when its signature is known to be good.
     fn check_time_in_body(&self, receipt: &Receipt) -> Result<(), Rejection> {
-        let Some((place, pointer)) = self.timestamp.as_ref().and_then(|place| Some((place, place.pointer.as_deref()?)))
+        let Some((place, pointer)) = self
+            .timestamp
+            .as_ref()
+            .and_then(|place| Some((place, place.pointer.as_deref()?)))
         else {
             return Ok(());
         };
@@ -122,9 +129,9 @@ impl Signed {
         receipt: &'a Receipt,
         time: Option<&'a str>,
         context: &Context<'a>,
-    ) -> Result<Parts<'a>, Rejection> {
+    ) -> Result<Vec<Cow<'a, [u8]>>, Rejection> {
         let segments = self.signed.segments();
-        let mut parts = Parts::new();
+        let mut parts: Vec<Cow<'a, [u8]>> = Vec::with_capacity(segments.len());
         for segment in segments {
             parts.push(match segment {
                 Segment::Literal(text) => Cow::Borrowed(text.as_bytes()),
@@ -153,42 +160,17 @@ impl Signed {
     /// Whether the same bytes could be taken apart in another way: what stands between two texts must, left of the body, end at the first
     /// occurrence of the text behind it, and right of the body begin behind the last occurrence of the text before it.
     fn is_ambiguous(&self, parts: &[Cow<'_, [u8]>]) -> bool {
-        let segments = self.signed.segments();
-        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
-        let mut before_body = true;
-        let mut start = 0;
-        while start < segments.len() {
-            let end = segments[start..].iter().position(is_literal).map_or(segments.len(), |length| start + length);
-            let run = &segments[start..end];
-            if run.iter().any(|segment| matches!(segment, Segment::Part(Placeholder::Body))) {
-                before_body = false;
-            } else if run.iter().any(|segment| self.is_open(segment)) {
-                let text = match &parts[start..end] {
-                    [part] => Cow::Borrowed(part.as_ref()),
-                    several => Cow::Owned(several.concat()),
-                };
-                let separator = if before_body { segments.get(end) } else { start.checked_sub(1).map(|before| &segments[before]) };
-                if let Some(Segment::Literal(separator)) = separator
-                    && !is_delimited(&text, separator.as_bytes(), before_body)
-                {
-                    return true;
-                }
+        let unit = self.timestamp.as_ref().map(|place| place.unit);
+        self.signed.runs().iter().any(|run| {
+            if run.is_timestamp && unit == Some(TimestampUnit::Rfc3339) {
+                return false;
             }
-            start = end + 1;
-        }
-        false
-    }
-
-    /// Whether a part can be of any length, so that only what stands beside it tells where it ends.
-    fn is_open(&self, segment: &Segment) -> bool {
-        match segment {
-            Segment::Literal(_) | Segment::Part(Placeholder::Url) => false,
-            Segment::Part(Placeholder::Timestamp) => {
-                let unit = self.timestamp.as_ref().map(|place| place.unit);
-                unit != Some(TimestampUnit::Rfc3339) && !self.signed.timestamp_is_adjacent()
-            }
-            Segment::Part(_) => true,
-        }
+            let text = match &parts[run.segments.clone()] {
+                [part] => Cow::Borrowed(part.as_ref()),
+                several => Cow::Owned(several.concat()),
+            };
+            !is_delimited(&text, &parts[run.separator], run.separator_is_behind)
+        })
     }
 }
 
@@ -199,7 +181,11 @@ fn is_delimited(text: &[u8], separator: &[u8], separator_is_behind: bool) -> boo
     }
     // Both are read towards the separator: the second case is the first one, seen in a mirror.
     let at = |bytes: &[u8], position: usize| {
-        let index = if separator_is_behind { position } else { bytes.len() - 1 - position };
+        let index = if separator_is_behind {
+            position
+        } else {
+            bytes.len() - 1 - position
+        };
         bytes[index]
     };
     let joined = |position: usize| match position.checked_sub(text.len()) {

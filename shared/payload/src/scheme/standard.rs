@@ -29,7 +29,9 @@ impl StandardWebhooks {
         // Two headers of the same name arrive joined by a comma, which also stands inside an item: only the space separates items.
         let candidates = |version: &'static str| {
             let texts = items(&signatures, Some(" ")).filter_map(move |item| strip_prefix(item, version));
-            texts.filter_map(|text| Candidate::decode(text, SignatureEncoding::Base64)).take(MAX_SIGNATURES)
+            texts
+                .filter_map(|text| Candidate::decode(text, SignatureEncoding::Base64))
+                .take(MAX_SIGNATURES)
         };
         let mut tried = Tried::none();
         for key in keys {

@@ -1,6 +1,7 @@
 //! The signed bytes as a template: literal text and placeholders.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::de::Error as _;
@@ -30,12 +31,27 @@ pub enum Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     segments: Vec<Segment>,
+    /// Whether the timestamp has another part right beside it.
+    timestamp_is_adjacent: bool,
+    runs: Vec<Run>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
     Literal(String),
     Part(Placeholder),
+}
+
+/// Segments between two texts of which only these texts tell where they end: the body is not among them, and one of them can be of any
+/// length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) segments: Range<usize>,
+    /// The text that tells it: the one behind them where they stand left of the body, otherwise the one before them.
+    pub(super) separator: usize,
+    pub(super) separator_is_behind: bool,
+    /// Whether it is the timestamp alone, which some units tell from anything beside it.
+    pub(super) is_timestamp: bool,
 }
 
 /// Why a text is no template.
@@ -92,6 +108,11 @@ impl Template {
         &self.segments
     }
 
+    /// What must be looked at in each request, so that it cannot be read in two ways.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
     /// The placeholders in their order.
     pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -109,10 +130,7 @@ impl Template {
     /// Whether the timestamp has another part right beside it, so that only its fixed form tells where it ends.
     #[must_use]
     pub fn timestamp_is_adjacent(&self) -> bool {
-        self.segments.windows(2).any(|pair| {
-            matches!(pair, [Segment::Part(left), Segment::Part(right)]
-                if *left == Placeholder::Timestamp || *right == Placeholder::Timestamp)
-        })
+        self.timestamp_is_adjacent
     }
 
     fn check(&self) -> Result<(), TemplateError> {
@@ -165,10 +183,54 @@ impl FromStr for Template {
                 rest = &rest[end..];
             }
         }
-        let template = Self { segments };
+        let timestamp_is_adjacent = segments.windows(2).any(|pair| {
+            matches!(pair, [Segment::Part(left), Segment::Part(right)]
+                if *left == Placeholder::Timestamp || *right == Placeholder::Timestamp)
+        });
+        let template = Self {
+            runs: runs(&segments),
+            segments,
+            timestamp_is_adjacent,
+        };
         template.check()?;
         Ok(template)
     }
+}
+
+fn runs(segments: &[Segment]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    let mut separator_is_behind = true;
+    for run in segments.split(|segment| matches!(segment, Segment::Literal(_))) {
+        let range = start..start + run.len();
+        start = range.end + 1;
+        if run.contains(&Segment::Part(Placeholder::Body)) {
+            separator_is_behind = false;
+            continue;
+        }
+        let separator = if separator_is_behind {
+            range.end
+        } else {
+            range.start.saturating_sub(1)
+        };
+        let is_timestamp = *run == [Segment::Part(Placeholder::Timestamp)];
+        let is_open = match segments.get(separator) {
+            // Plain digits cannot hold a text that is not all digits, nor run into one (and the other form of timestamps ends by itself).
+            Some(Segment::Literal(text)) if is_timestamp => text.bytes().all(|b| b.is_ascii_digit()),
+            _ => run
+                .iter()
+                .any(|segment| !matches!(segment, Segment::Part(part) if part.ends_by_itself())),
+        };
+        if is_open {
+            runs.push(Run {
+                segments: range,
+                separator,
+                separator_is_behind,
+                is_timestamp,
+            });
+        }
+    }
+    runs
 }
 
 fn placeholder(name: &str) -> Result<Placeholder, TemplateError> {

@@ -12,11 +12,13 @@ const MILLISECONDS_DIGITS: usize = 13;
 /// `fixed` it must have the one form that shows by itself where it ends.
 pub(super) fn parse(text: &str, unit: TimestampUnit, fixed: bool) -> Option<Timestamp> {
     let digits = |wanted: usize| {
-        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !plain || (fixed && text.len() != wanted) {
+        if text.is_empty() || (fixed && text.len() != wanted) {
             return None;
         }
-        text.parse::<i64>().ok()
+        text.bytes().try_fold(0_i64, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+            number.checked_mul(10)?.checked_add(digit)
+        })
     };
     match unit {
         TimestampUnit::S => Timestamp::from_second(digits(SECONDS_DIGITS)?).ok(),
@@ -52,7 +54,9 @@ fn is_rfc3339(text: &str) -> bool {
         }
         rest => rest,
     };
-    rest == b"Z" || has_form(rest, b"+00:00") || has_form(rest, b"-00:00")
+    let is_offset = has_form(rest, b"+00:00") || has_form(rest, b"-00:00");
+    // The parser takes offsets beyond a day's hours.
+    rest == b"Z" || (is_offset && rest[1..3] <= b"23"[..])
 }
 
 /// Whether `at` lies within `tolerance` seconds of `received_at`, to both sides.
@@ -80,14 +84,32 @@ mod tests {
     fn only_the_plain_form_is_read() {
         let seconds = |text| parse(text, TimestampUnit::S, false);
         assert_eq!(seconds("1614265330").unwrap().as_second(), 1_614_265_330);
-        for text in ["", "+1", "-1", " 1", "1 ", "1.5", "0x1", "٣", "9223372036854775807", "99999999999999999999999"] {
+        for text in [
+            "",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "1.5",
+            "0x1",
+            "٣",
+            "9223372036854775807",
+            "99999999999999999999999",
+        ] {
             assert_eq!(seconds(text), None, "{text}");
         }
         assert_eq!(parse("161426533", TimestampUnit::S, true), None);
         assert!(parse("1614265330", TimestampUnit::S, true).is_some());
-        assert_eq!(parse("1614265330000", TimestampUnit::Ms, true), parse("1614265330", TimestampUnit::S, true));
+        assert_eq!(
+            parse("1614265330000", TimestampUnit::Ms, true),
+            parse("1614265330", TimestampUnit::S, true)
+        );
         let rfc3339 = |text| parse(text, TimestampUnit::Rfc3339, false);
-        for text in ["2025-03-25T13:31:00Z", "2025-03-25T13:31:00.123456Z", "2025-03-25T14:31:00+01:00"] {
+        for text in [
+            "2025-03-25T13:31:00Z",
+            "2025-03-25T13:31:00.123456Z",
+            "2025-03-25T14:31:00+01:00",
+        ] {
             assert!(rfc3339(text).is_some(), "{text}");
         }
         for text in [
@@ -96,6 +118,7 @@ mod tests {
             "2025-03-25 13:31:00Z",
             "2025-03-25T13:31:00.Z",
             "2025-03-25T13:31:00+0100",
+            "2025-03-26T13:31:00+24:00",
             "2025-03-25T13:31:00+01:00[Europe/Paris]",
             "2025-13-25T13:31:00Z",
             "+002025-03-25T13:31:00Z",
@@ -107,7 +130,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_timestamp_is_the_beginning_of_another(
-            text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})",
+            text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-9]{2})",
             cut in 0_usize..40,
             more in "[0-9TZ:.+-]{1,10}",
         ) {

@@ -1,5 +1,7 @@
 //! Decides whether a receipt is what its source's scheme says it must be.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Scheme, credential};
@@ -20,7 +22,7 @@ pub struct Context<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Proof {
     /// The scheme's kind.
-    pub scheme: String,
+    pub scheme: Cow<'static, str>,
     /// Whether the raw body is covered.
     pub body: bool,
     /// Whether the message's id is covered, so that nobody can send the same message under another.
@@ -34,7 +36,7 @@ pub struct Proof {
 impl Proof {
     /// Nothing of the request's content is covered.
     #[must_use]
-    pub fn of_nothing(scheme: &str) -> Self {
+    pub fn of_nothing(scheme: &'static str) -> Self {
         Self {
             scheme: scheme.into(),
             body: false,
@@ -143,4 +145,3 @@ impl Scheme {
         }
     }
 }
-

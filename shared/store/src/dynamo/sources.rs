@@ -1,6 +1,7 @@
 //! Sources, their doors, and all secrets.
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
+use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
 use payload::{OrganizationId, SourceId};
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use super::{
     Attributes, Dynamo, built, delete, is_at_revision, key, put, put_new, replace, revision_values, sdk_error, text,
 };
-use crate::item::{DoorItem, SecretsItem, SourceItem, door_key};
+use crate::item::{DoorItem, SecretsItem, SourceItem, called_url_key, door_key};
 use crate::{Doors, Secrets, SourceRegistry, Sources, StoreError};
 
 impl Doors for Dynamo {
@@ -68,7 +69,13 @@ impl SourceRegistry for Dynamo {
         Ok(sources)
     }
 
-    async fn create_source(&self, source: &Source, door: &Door, secrets: &[TimedSecret]) -> Result<(), StoreError> {
+    async fn create_source(
+        &self,
+        source: &Source,
+        door: &Door,
+        secrets: &[TimedSecret],
+        called_url: Option<&CalledUrl>,
+    ) -> Result<(), StoreError> {
         let mut writes = vec![put_new(&self.tables.sources, "id", &SourceItem::try_from(source)?)?];
         for token_hash in &source.token_hashes {
             writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token_hash)?)?);
@@ -79,6 +86,9 @@ impl SourceRegistry for Dynamo {
                 "owner",
                 &SecretsItem::new(source.id.as_str(), secrets),
             )?);
+        }
+        if let Some(url) = called_url {
+            writes.push(put_new(&self.tables.secrets, "owner", &called_url_item(source, url))?);
         }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
@@ -93,6 +103,7 @@ impl SourceRegistry for Dynamo {
         source: &Source,
         door: &Door,
         secrets: Option<&[TimedSecret]>,
+        called_url: Option<&CalledUrl>,
     ) -> Result<(), StoreError> {
         if (&before.id, &before.organization) != (&source.id, &source.organization) {
             return Err(StoreError::Refused("a source keeps its id and its organization".into()));
@@ -123,6 +134,12 @@ impl SourceRegistry for Dynamo {
                 writes.push(put(&self.tables.secrets, &item)?);
             }
         }
+        let url = match (called_url, &source.options.public_url, &before.options.public_url) {
+            (Some(url), Some(_), _) => Some(put(&self.tables.secrets, &called_url_item(source, url))?),
+            (_, None, Some(_)) => Some(self.remove_called_url(&source.id)?),
+            _ => None,
+        };
+        writes.extend(url);
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -145,6 +162,9 @@ impl SourceRegistry for Dynamo {
         for token_hash in &source.token_hashes {
             writes.push(delete(&self.tables.sources, key([("id", &door_key(token_hash))]))?);
         }
+        if source.options.public_url.is_some() {
+            writes.push(self.remove_called_url(id)?);
+        }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -154,6 +174,10 @@ impl SourceRegistry for Dynamo {
 }
 
 impl Dynamo {
+    fn remove_called_url(&self, id: &SourceId) -> Result<TransactWriteItem, StoreError> {
+        delete(&self.tables.secrets, key([("owner", &called_url_key(id))]))
+    }
+
     /// Puts a source in the place of the one that had been changed `revision` times; fails when there is another, or none.
     fn replace_source(&self, source: &Source, revision: u64) -> Result<TransactWriteItem, StoreError> {
         let item = SourceItem::try_from(source)?.at_revision(revision.saturating_add(1));
@@ -171,6 +195,16 @@ impl Dynamo {
             .delete(delete.build().map_err(built)?)
             .build())
     }
+}
+
+/// The whole URL that a provider calls, as a secret.
+fn called_url_item(source: &Source, url: &CalledUrl) -> SecretsItem {
+    let secret = TimedSecret {
+        value: url.clone().into_secret(),
+        created_at: source.created_at,
+        expires_at: None,
+    };
+    SecretsItem::new(&called_url_key(&source.id), &[secret])
 }
 
 fn source_key(id: &SourceId) -> Attributes {

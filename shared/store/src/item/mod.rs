@@ -20,7 +20,7 @@ pub(crate) use delivery::bucket_key;
 pub use event::EventItem;
 pub use receipt::{OutcomeItem, ReceiptItem};
 pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, VersionItem, WebhookItem};
-pub(crate) use registration::{HEALTH_PREFIX, VERSION_KEY, door_key};
+pub(crate) use registration::{HEALTH_PREFIX, VERSION_KEY, called_url_key, door_key};
 pub(crate) use registry::{KEY_ITEM, KEY_REF_PREFIX, LEASES, ORGANIZATION_KEY, key_lookup, lease_key, lease_time};
 pub use registry::{KeyItem, KeyRefItem, LeaseItem, OrganizationItem};
 pub use source_health::SourceHealthItem;

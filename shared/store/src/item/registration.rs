@@ -190,6 +190,11 @@ impl TryFrom<DoorItem> for Door {
     }
 }
 
+/// The owner under which the whole URL lies that a source's provider calls.
+pub(crate) fn called_url_key(source: &SourceId) -> String {
+    format!("{source}#url")
+}
+
 /// The secrets of one owner: the only item that holds any, in a table of its own.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct SecretsItem {
