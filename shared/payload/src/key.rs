@@ -226,8 +226,8 @@ impl Scheme {
                 if text.starts_with("whsk_") {
                     return Err(KeyError::PrivateKey);
                 }
-                // A prefix says how the rest is meant, whatever the scheme would guess.
-                let encoding = if text.starts_with("whsec_") {
+                // A prefix says how the rest is meant, where the scheme would guess.
+                let encoding = if text.starts_with("whsec_") && standard.key != KeyEncoding::Utf8 {
                     KeyEncoding::Base64
                 } else {
                     standard.key

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::called_url::CalledUrl;
+use crate::called_url::{CalledUrl, is_whole};
 use crate::handshake::Handshake;
 use crate::id::{random, token_hash};
 use crate::preset::{self, Duplicates, Preset, check_duplicates};
@@ -59,7 +59,7 @@ pub struct SourceOptions {
     /// What decides about duplicates instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
-    /// The URL that the provider calls, as it may be shown: the whole [`CalledUrl`](crate::called_url::CalledUrl) lies with the secrets.
+    /// The URL that the provider calls, as it may be shown: the whole [`CalledUrl`] lies with the secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
     /// What the provider's relative links begin at.
@@ -74,7 +74,7 @@ pub struct SourceOptions {
 }
 
 /// A source with its provider's description: what really holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Effective<'a> {
     /// The source.
     pub source: &'a Source,
@@ -84,8 +84,17 @@ pub struct Effective<'a> {
     pub scheme: &'a Scheme,
     /// What decides about duplicates.
     pub duplicates: Duplicates,
-    /// What `{url}` stands for in the signed bytes: the URL as it may be shown, until [the whole one](Self::called) takes its place.
-    pub public_url: Option<&'a str>,
+    /// What `{url}` stands for in the signed bytes: what is shown of the URL, where that is all of it, until
+    /// [the whole one](Self::called) takes its place.
+    public_url: Option<&'a str>,
+}
+
+impl fmt::Debug for Effective<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effective")
+            .field("source", self.source)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Effective<'a> {
@@ -184,7 +193,7 @@ impl Source {
             preset,
             scheme: self.options.scheme.as_ref().unwrap_or(&preset.scheme),
             duplicates: self.options.duplicates.unwrap_or(preset.duplicates),
-            public_url: self.options.public_url.as_deref(),
+            public_url: self.options.public_url.as_deref().filter(|shown| is_whole(shown)),
         })
     }
 }

@@ -252,3 +252,68 @@ fn the_type_may_tell_apart_what_has_the_same_signed_bytes() {
         .unwrap_err();
     assert_eq!(unsigned.field, "/duplicates");
 }
+
+#[test]
+fn nothing_unsigned_takes_the_id_away_so_that_a_message_could_come_again() {
+    let event = |id: &str| json!({"type": {"const": "t"}, "id": {"pointer": id}});
+    let fields = |id: &str| json!({"scheme": signed(), "duplicates": "id", "event": event(id)});
+    // Two receipts of the same message; the second one comes with another content type.
+    let events = |id: &str| {
+        let content_types = ["application/json", "application/x-www-form-urlencoded"];
+        let read = |(index, content_type)| {
+            let headers = json!({"x-signature": SIGNATURE, "content-type": content_type});
+            let sent = sent(&json!({"body": {"id": 1}, "headers": headers, "secret": "key"}));
+            let source = sent.source(Provider::Custom(Box::new(preset(&fields(id)))));
+            let source = source.effective().unwrap();
+            let receipt = sent.receipt(&source, index);
+            let proof = sent.verify(&source, &receipt).unwrap();
+            map(&source, &receipt, proof).unwrap().remove(0)
+        };
+        content_types.into_iter().enumerate().map(read).collect::<Vec<Event>>()
+    };
+    let found = events("/id");
+    assert_ne!(found[0].receipt, found[1].receipt);
+    assert_eq!(found[0].id, found[1].id);
+    assert_eq!(found[1].meta.provider_event_id.as_deref(), Some("1"));
+    assert!(found[1].meta.verified.as_ref().unwrap().id);
+    // Where there is none, the signed bytes decide.
+    let missing = events("/nowhere");
+    assert_eq!(missing[0].id, missing[1].id);
+    assert!(!missing[0].meta.verified.as_ref().unwrap().id);
+    assert!(
+        missing[0].meta.warnings[0].contains("signed bytes"),
+        "{:?}",
+        missing[0].meta.warnings
+    );
+}
+
+#[test]
+fn without_an_id_and_a_signature_each_receipt_is_an_event() {
+    let fields = json!({"duplicates": "id", "event": {"type": {"const": "t"}, "id": {"pointer": "/id"}}});
+    let event = |index| {
+        let sent = sent(&json!({"body": {"a": 1}}));
+        let source = sent.source(Provider::Custom(Box::new(preset(&fields))));
+        let source = source.effective().unwrap();
+        let receipt = sent.receipt(&source, index);
+        let proof = sent.verify(&source, &receipt).unwrap();
+        map(&source, &receipt, proof).unwrap().remove(0)
+    };
+    assert_ne!(event(0).id, event(1).id);
+    assert_eq!(
+        event(0).meta.warnings,
+        ["providerEventId is missing, so that a repetition of this event cannot be recognised"]
+    );
+}
+
+#[test]
+fn the_id_tells_apart_equal_bodies_where_standard_webhooks_signs_it() {
+    let fields = json!({"scheme": {"kind": "standard-webhooks"}, "duplicates": "signedBytes", "event": {"type": {"const": "t"}}});
+    let id = |message: &str| {
+        let sent = sent(&json!({"body": {"id": 1}, "headers": {"webhook-id": message}}));
+        let source = sent.source(Provider::Custom(Box::new(preset(&fields))));
+        let source = source.effective().unwrap();
+        let bytes = source.scheme.signed_bytes(&sent.receipt(&source, 0), &source.context());
+        String::from_utf8(bytes.unwrap()).unwrap()
+    };
+    assert_eq!(id("msg_1"), r#"msg_1.{"id":1}"#);
+}

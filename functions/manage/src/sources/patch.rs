@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::scheme::Scheme;
 use payload::source::{Provider, Source};
 use payload::{Clock, SourceId};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,17 +57,9 @@ pub(crate) async fn update<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let before = find(&app.store, caller.organization(), &id).await?;
     let new_secret = patch.take_secret()?;
-    let called_url = std::mem::take(&mut patch.public_url).try_map(|typed| secret::called_url(&typed, None))?;
+    let typed_url = std::mem::take(&mut patch.public_url);
     let mut source = patch.apply(&before)?;
-    let mut new_url = None;
-    match called_url {
-        Member::Absent => {}
-        Member::Null => source.options.public_url = None,
-        Member::Given(url) => {
-            source.options.public_url = Some(url.shown());
-            new_url = Some(url);
-        }
-    }
+    let new_url = public_url(typed_url, &mut source)?;
     // A later version may ask for more than that under which it was described: it can still be renamed and disabled.
     let after = if (&source.provider, &source.options) == (&before.provider, &before.options) {
         effective(&source)?
@@ -83,6 +76,23 @@ pub(crate) async fn update<S: Store, C: Clock>(
             .await?;
     }
     Ok(axum::Json(View::of(&source)).into_response())
+}
+
+/// The whole URL that the provider calls from now on, where it is another. What the API shows of the one that is there says nothing new:
+/// it may come back with the rest of what was read.
+fn public_url(typed: Member<SecretString>, source: &mut Source) -> Result<Option<CalledUrl>, ApiError> {
+    let shown = &mut source.options.public_url;
+    match typed {
+        Member::Absent => {}
+        Member::Null => *shown = None,
+        Member::Given(typed) if shown.as_deref() == Some(typed.expose_secret()) => {}
+        Member::Given(typed) => {
+            let url = secret::called_url(&typed, None)?;
+            *shown = Some(url.shown());
+            return Ok(Some(url));
+        }
+    }
+    Ok(None)
 }
 
 impl Patch {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use payload::SourceId;
+use payload::called_url::CalledUrl;
 use payload::preset::{Duplicates, Preset};
 use payload::scheme::Scheme;
 use payload::source::{Provider, Source, SourceOptions};
@@ -23,7 +24,7 @@ pub(super) struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<Duplicates>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    public_url: Option<&'a str>,
+    public_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<&'a str>,
     success_status: u16,
@@ -61,7 +62,10 @@ impl<'a> View<'a> {
             custom,
             scheme: effective.map(|effective| effective.scheme).or(scheme.as_ref()),
             duplicates: effective.map(|effective| effective.duplicates).or(*duplicates),
-            public_url: public_url.as_deref(),
+            // What an earlier version stored is not masked yet.
+            public_url: public_url
+                .as_ref()
+                .map(|url| url.parse().map_or_else(|_| url.clone(), |url: CalledUrl| url.shown())),
             base_url: base_url.as_deref(),
             success_status: success_status.unwrap_or(202),
             has_verify_token: verify_token_hash.is_some(),

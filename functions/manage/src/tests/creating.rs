@@ -200,7 +200,7 @@ async fn a_field_of_a_description_that_is_wrong_is_named() {
             "/custom/scheme/signed",
         ),
         (
-            custom_with("/scheme/signed", json!("{method}{body}")),
+            custom_with("/scheme/signed", json!("{header.x-a}{body}")),
             "/custom/scheme/signed",
         ),
         (
@@ -407,8 +407,16 @@ async fn the_receiving_url_as_public_url_lies_with_the_secrets_and_is_never_show
     let patched = client.patch(&path, json!({"publicUrl": other})).await;
     assert_eq!(patched.status, 200, "{}", patched.body);
     assert_eq!(called_url(), Some(other));
-    let shown = client.get(&path).await;
-    assert_eq!(shown.text("publicUrl"), receiving_url.replace(&token, "in_…?x=1"));
+    let shown = client.get(&path).await.text("publicUrl");
+    assert_eq!(shown, receiving_url.replace(&token, "in_…?…"));
+    // What was shown comes back with the rest of what was read, and changes nothing; elsewhere it is no URL.
+    let echoed = client
+        .patch(&path, json!({"name": "renamed", "publicUrl": shown}))
+        .await;
+    assert_eq!(echoed.status, 200, "{}", echoed.body);
+    assert!(called_url().unwrap().contains("bbbbbbbb"));
+    let other = client.patch(&path, json!({"publicUrl": format!("{shown}/")})).await;
+    assert_eq!((other.status, other.text("pointer").as_str()), (422, "/publicUrl"));
     let tables = client.store.tables();
     let stored = format!("{:?} {:?}", tables.sources, tables.doors);
     assert!(!stored.contains(&token) && !stored.contains("bbbbbbbb"), "{stored}");

@@ -232,7 +232,7 @@ async fn a_signature_over_the_receiving_url_holds_though_the_source_does_not_kno
     // What may be shown of the URL proves nothing where the whole one is not there.
     let early = signed(&url);
     setup.handle(vec![record(1, &early)]).await;
-    assert_eq!(setup.rejection(&early).0, "signature_mismatch");
+    assert_eq!(setup.rejection(&early).0, "no_public_url");
     setup.put_called_url(&url);
     let receipt = signed(&url);
     assert_eq!(setup.handle(vec![record(2, &receipt)]).await, nothing_failed());

@@ -5,7 +5,7 @@ use super::{
     TemplatePart,
 };
 use crate::handshake::Handshake;
-use crate::scheme::{Scheme, SchemeError, check_header_name, check_parameter_name, check_pointer};
+use crate::scheme::{METHODS, Scheme, SchemeError, check_header_name, check_parameter_name, check_pointer};
 
 /// The deepest nesting of places.
 const MAX_DEPTH: usize = 5;
@@ -18,8 +18,6 @@ const MAX_TEXT_BYTES: usize = 200;
 
 /// The longest window in which equal bodies are the same event, in seconds.
 const MAX_WINDOW: u32 = 24 * 60 * 60;
-
-const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
 
 type Checked = Result<(), SchemeError>;
 

@@ -175,9 +175,14 @@ fn event(
         .ok_or(Unreadable::NoType)?;
     let mut fields = Fields::new(reader);
     let provider_event_id = fields.text("providerEventId", mapping.id.as_ref());
+    proof.id &= provider_event_id.is_some() || mapping.id.is_none();
     let id = ids.next(provider_event_id.as_deref(), &event_type);
     if provider_event_id.is_none() && source.duplicates == Duplicates::Id {
-        fields.warn("providerEventId is missing, so that a repetition of this event cannot be recognised");
+        fields.warn(if is_signed(source.scheme) {
+            "providerEventId is missing, so that a repetition of this event is recognised by the signed bytes alone"
+        } else {
+            "providerEventId is missing, so that a repetition of this event cannot be recognised"
+        });
     }
     let entity = Entity {
         kind: fields.text("entity.type", mapping.entity.kind.as_ref()),
@@ -264,6 +269,12 @@ fn is_usable_type(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TYPE_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
+/// What tells a signed message from others.
+fn signed_bytes<'a>(source: &Effective<'_>, receipt: &'a Receipt) -> Cow<'a, [u8]> {
+    let bytes = source.scheme.signed_bytes(receipt, &source.context());
+    bytes.map_or(Cow::Borrowed(&receipt.body[..]), Cow::Owned)
+}
+
 /// Makes the ids of a receipt's events.
 struct Ids<'a> {
     source: &'a Effective<'a>,
@@ -277,10 +288,7 @@ struct Ids<'a> {
 impl<'a> Ids<'a> {
     fn new(source: &'a Effective<'a>, receipt: &'a Receipt, body: &'a Body) -> Self {
         let whole = match source.duplicates {
-            Duplicates::SignedBytes | Duplicates::SignedBytesAndType => source
-                .scheme
-                .signed_bytes(receipt, &source.context())
-                .map_or(Cow::Borrowed(&receipt.body[..]), Cow::Owned),
+            Duplicates::SignedBytes | Duplicates::SignedBytesAndType => signed_bytes(source, receipt),
             _ if receipt.query.is_empty() => Cow::Borrowed(&body.bytes[..]),
             // No body holds it, as a query has no such byte.
             _ => Cow::Owned([receipt.query.as_bytes(), b"\0", &body.bytes].concat()),
@@ -297,6 +305,11 @@ impl<'a> Ids<'a> {
         let typed;
         let identity = match (self.source.duplicates, provider_id) {
             (Duplicates::Id, Some(id)) => Identity::ProviderId(id),
+            // Something unsigned, as the content type, may have kept the id from being found: the same message is still the same.
+            (Duplicates::Id, None) if is_signed(self.source.scheme) => {
+                typed = signed_bytes(self.source, self.receipt).into_owned();
+                Identity::SignedBytes(&typed)
+            }
             // Delivered twice is better than not at all, and the receipt's own id at least knows our own retry.
             (Duplicates::Id | Duplicates::None, _) => Identity::Receipt(&self.receipt.id),
             (Duplicates::SignedBytes, _) => Identity::SignedBytes(&self.whole),

@@ -20,6 +20,7 @@ pub use check::SchemeError;
 pub(crate) use check::{check_header_name, check_parameter_name, check_pointer};
 pub(crate) use credential::keys as credential_keys;
 pub use credential::{Credential, PARAMETER_PREFIX};
+pub(crate) use template::METHODS;
 pub use template::{Placeholder, Template, TemplateError};
 pub use verify::{Context, Proof, Rejection};
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use subtle::Choice;
 
 use super::header::Tried;
-use super::template::Segment;
+use super::template::{METHODS, Segment};
 use super::{Context, EcdsaForm, Placeholder, Proof, Rejection, Signed, TimestampUnit, timestamp};
 use crate::Receipt;
 use crate::json::{Document, scalar};
@@ -143,7 +143,11 @@ impl Signed {
                 Segment::Part(Placeholder::Timestamp) => {
                     Cow::Borrowed(time.ok_or(Rejection::MalformedTimestamp)?.as_bytes())
                 }
-                Segment::Part(Placeholder::Method) => Cow::Owned(receipt.method.to_ascii_uppercase().into_bytes()),
+                Segment::Part(Placeholder::Method) => {
+                    let is_it = |method: &&&str| receipt.method.eq_ignore_ascii_case(method);
+                    let method = METHODS.iter().find(is_it).ok_or(Rejection::Ambiguous)?;
+                    Cow::Borrowed(method.as_bytes())
+                }
                 Segment::Part(Placeholder::Url) => {
                     Cow::Borrowed(context.public_url.ok_or(Rejection::NoPublicUrl)?.as_bytes())
                 }

@@ -10,6 +10,12 @@ impl StandardWebhooks {
         format!("{}{part}", self.header_prefix).to_ascii_lowercase()
     }
 
+    /// What stays the same when a message is sent again.
+    pub(super) fn message(&self, receipt: &Receipt) -> Option<Vec<u8>> {
+        let id = receipt.header(&self.header_name("id"))?;
+        Some([id.as_bytes(), b".", &receipt.body].concat())
+    }
+
     pub(super) fn verify(&self, receipt: &Receipt, keys: &[Key]) -> Result<Proof, Rejection> {
         let names = ["id", "timestamp", "signature"];
         let mut headers = receipt.headers_of(&self.header_prefix, names);

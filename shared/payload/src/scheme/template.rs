@@ -71,7 +71,7 @@ pub enum TemplateError {
     Repeated(String),
     /// With nothing between them, bytes could move from one to the other under the same signature.
     #[error(
-        "two placeholders stand next to each other: bytes could move from one to the other under the same signature (only {{timestamp}} and {{url}} show by themselves where they end)"
+        "two placeholders stand next to each other: bytes could move from one to the other under the same signature (only {{timestamp}}, {{method}} and {{url}} show by themselves where they end, and {{url}} may hold the text that ends another part)"
     )]
     Adjacent,
     /// Longer than any provider's.
@@ -79,13 +79,17 @@ pub enum TemplateError {
     TooLong,
 }
 
+/// The methods that a provider may use.
+pub(crate) const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
+
 /// The longest template, in bytes.
 const MAX_TEMPLATE_BYTES: usize = 500;
 
 impl Placeholder {
-    /// Whether its end can be told without a separator: a timestamp then has a fixed form, and the URL is known.
+    /// Whether its end can be told without a separator: a timestamp then has a fixed form, the URL is known, and of the
+    /// [methods](METHODS) none begins or ends as another.
     fn ends_by_itself(&self) -> bool {
-        matches!(self, Self::Timestamp | Self::Url)
+        matches!(self, Self::Timestamp | Self::Url | Self::Method)
     }
 }
 
@@ -144,16 +148,12 @@ impl Template {
             }
         }
         // In a run without texts between them, all but one part must show where they end.
-        let mut open = 0;
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(_) => open = 0,
-                Segment::Part(placeholder) => {
-                    open += usize::from(!placeholder.ends_by_itself());
-                    if open > 1 {
-                        return Err(TemplateError::Adjacent);
-                    }
-                }
+        for run in self.segments.split(|segment| matches!(segment, Segment::Literal(_))) {
+            let is = |wanted: &Placeholder| run.contains(&Segment::Part(wanted.clone()));
+            let open = run.iter().filter(|segment| !ends_by_itself(segment)).count();
+            // A URL holds all sorts of texts: also the one that would tell where a part beside it ends.
+            if open > 1 || (open == 1 && is(&Placeholder::Url) && !is(&Placeholder::Body)) {
+                return Err(TemplateError::Adjacent);
             }
         }
         Ok(())
@@ -197,6 +197,10 @@ impl FromStr for Template {
     }
 }
 
+fn ends_by_itself(segment: &Segment) -> bool {
+    matches!(segment, Segment::Part(part) if part.ends_by_itself())
+}
+
 fn runs(segments: &[Segment]) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut start = 0;
@@ -217,9 +221,7 @@ fn runs(segments: &[Segment]) -> Vec<Run> {
         let is_open = match segments.get(separator) {
             // Plain digits cannot hold a text that is not all digits, nor run into one (and the other form of timestamps ends by itself).
             Some(Segment::Literal(text)) if is_timestamp => text.bytes().all(|b| b.is_ascii_digit()),
-            _ => run
-                .iter()
-                .any(|segment| !matches!(segment, Segment::Part(part) if part.ends_by_itself())),
+            _ => !run.iter().all(ends_by_itself),
         };
         if is_open {
             runs.push(Run {
@@ -289,6 +291,9 @@ mod tests {
             "v0:{timestamp}:{body}",
             "{method}\n{url}\n{header.x-request-id}\n{body}",
             "{timestamp}{body}",
+            "{method}{url}{body}{timestamp}",
+            "{method}{url}.{body}",
+            "{id}{method}.{body}",
             "{url}{body}",
             "{body}|{query}",
         ] {
@@ -304,7 +309,9 @@ mod tests {
         assert_eq!(error("{body}{body}"), TemplateError::Body);
         assert_eq!(error("{id}{body}"), TemplateError::Adjacent);
         assert_eq!(error("{id}{timestamp}{body}"), TemplateError::Adjacent);
-        assert_eq!(error("{method}{body}"), TemplateError::Adjacent);
+        assert_eq!(error("{header.x}{body}"), TemplateError::Adjacent);
+        assert_eq!(error("{id}{url}.{body}"), TemplateError::Adjacent);
+        assert_eq!(error("{body}.{url}{query}"), TemplateError::Adjacent);
         assert_eq!(error("{id}.{id}.{body}"), TemplateError::Repeated("id".into()));
         assert_eq!(error("{body"), TemplateError::Brace);
         assert_eq!(error("body}"), TemplateError::Brace);

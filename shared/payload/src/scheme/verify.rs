@@ -1,6 +1,7 @@
 //! Decides whether a receipt is what its source's scheme says it must be.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +10,19 @@ use crate::Receipt;
 use crate::key::Key;
 
 /// What a source adds to its scheme.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Context<'a> {
     /// What `{url}` stands for in the signed bytes.
     pub public_url: Option<&'a str>,
     /// What credentials are hashed with.
     pub salt: &'a str,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold an ingest token.
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
 }
 
 /// What a good signature covered.
@@ -135,11 +143,12 @@ impl Scheme {
         }
     }
 
-    /// The bytes that the signature covers; nothing where none does, or where they cannot be put together.
+    /// What tells a message from others by the bytes that the signature covers; nothing where none does, or where they cannot be put
+    /// together. Of Standard Webhooks it is the id and the body: a repetition has another timestamp.
     #[must_use]
     pub fn signed_bytes(&self, receipt: &Receipt, context: &Context<'_>) -> Option<Vec<u8>> {
         match self {
-            Self::StandardWebhooks(_) => Some(receipt.body.to_vec()),
+            Self::StandardWebhooks(standard) => standard.message(receipt),
             Self::Hmac(signed) | Self::Ed25519(signed) | Self::EcdsaP256(signed) => signed.bytes(receipt, context),
             Self::Token(_) | Self::Basic(_) | Self::None(_) => None,
         }

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::{Request, items, named, time};
 
+/// What a provider may call with.
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
+
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -51,7 +54,13 @@ pub fn message(scheme: &Value, request: &Request, public_url: Option<&str>) -> R
                 "body" => request.body.clone(),
                 "timestamp" => time.clone().ok_or("no time")?.into_bytes(),
                 "id" => header(scheme["id"]["header"].as_str().unwrap())?,
-                "method" => request.method.to_ascii_uppercase().into_bytes(),
+                "method" => {
+                    let method = request.method.to_ascii_uppercase();
+                    if !METHODS.contains(&method.as_str()) {
+                        return Err(format!("the method {method}"));
+                    }
+                    method.into_bytes()
+                }
                 "url" => public_url.ok_or("no public URL")?.as_bytes().to_vec(),
                 "query" => request.query.clone().into_bytes(),
                 other => header(other.strip_prefix("header.").unwrap())?,
@@ -107,7 +116,7 @@ fn is_ambiguous(scheme: &Value, pieces: &[Piece], values: &[Vec<u8>]) -> bool {
         let end = start + length;
         let open = pieces[start..end].iter().any(|piece| match piece {
             Piece::Part(name) if name == "timestamp" => plain_digits,
-            Piece::Part(name) => name != "url",
+            Piece::Part(name) => name != "url" && name != "method",
             Piece::Text(_) => false,
         });
         if !open || (start..end).contains(&body) {
@@ -138,6 +147,11 @@ pub fn readings(pieces: &[Piece], bytes: &[u8], public_url: &str, limit: usize) 
     let lengths: Vec<usize> = match first {
         Piece::Text(text) if bytes.starts_with(text.as_bytes()) => vec![text.len()],
         Piece::Part(name) if name == "url" && bytes.starts_with(public_url.as_bytes()) => vec![public_url.len()],
+        Piece::Part(name) if name == "method" => METHODS
+            .iter()
+            .filter(|method| bytes.starts_with(method.as_bytes()))
+            .map(|method| method.len())
+            .collect(),
         Piece::Part(name) if name != "url" => (0..=bytes.len()).collect(),
         _ => Vec::new(),
     };
