@@ -11,6 +11,8 @@
     reason = "a measurement"
 )]
 
+mod support;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,29 +23,12 @@ use hookline_tests::process::HubProcess;
 use hookline_tests::world::World;
 use payload::Clock;
 use reqwest::StatusCode;
-use serde_json::json;
 use store::clock::SystemClock;
+use support::{PROGRAM, body, is_measured, median, quantile};
 use tokio::time::Instant;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_hub-process");
-
-/// A body of 1 KB as Quartr sends it, with words rather than noise in it.
-fn body() -> Vec<u8> {
-    let mut text = String::new();
-    for i in 0.. {
-        let body = json!({
-            "type": "live.audio.updated",
-            "timestamp": "2025-03-25T13:31:00.000Z",
-            "data": {"id": 328_350, "companyId": 4742, "eventId": 128_301, "state": "live", "description": text},
-            "previousAttributes": {"state": "notLive"},
-        })
-        .to_string();
-        if body.len() >= 1024 {
-            return body.into_bytes();
-        }
-        text.push_str(["quarter ", "earnings ", "call ", "of the ", "year ", "2025 "][i % 6]);
-    }
-    unreachable!("the text grows")
+fn usual_body() -> Vec<u8> {
+    body("live.audio.updated")
 }
 
 /// A destination that only counts, and notes when it first saw an event.
@@ -168,7 +153,7 @@ fn resident_mib(pid: u32) -> f64 {
 async fn throughput() {
     println!("\n| clients | webhooks | events/s | deliveries/s | CPU ms per event | CPU ms per delivery |");
     println!("|---:|---:|---:|---:|---:|---:|");
-    let body = body();
+    let body = usual_body();
     for webhooks in [1, 10] {
         for clients in [1, 16, 64] {
             let setup = Setup::new(webhooks, false).await;
@@ -198,7 +183,7 @@ async fn throughput() {
 async fn latency() {
     println!("\n| events/s | p50 ms | p99 ms | memory idle MiB | memory after MiB |");
     println!("|---:|---:|---:|---:|---:|");
-    let body = body();
+    let body = usual_body();
     for rate in [50_u32, 500] {
         let setup = Setup::new(1, true).await;
         let idle = resident_mib(setup.hub.pid());
@@ -221,7 +206,7 @@ async fn latency() {
             .map(|(id, at)| first[id].duration_since(*at).as_secs_f64() * 1000.0)
             .collect();
         times.sort_unstable_by(f64::total_cmp);
-        let at = |quantile: usize| times[times.len() * quantile / 100];
+        let at = |hundredths: usize| quantile(&times, hundredths);
         let after = resident_mib(setup.hub.pid());
         println!("| {rate} | {:.2} | {:.2} | {idle:.0} | {after:.0} |", at(50), at(99));
     }
@@ -231,7 +216,7 @@ async fn latency() {
 async fn units() {
     println!("\n| case | write units | read units | of the writes |");
     println!("|---|---:|---:|---|");
-    let body = body();
+    let body = usual_body();
     for (case, webhooks, second) in [
         ("no webhook", 0, false),
         ("1 webhook", 1, false),
@@ -264,18 +249,12 @@ async fn units() {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 #[tokio::main]
 async fn main() {
-    // `cargo test --all-targets` runs benches too, as a check that they start: only `cargo bench` measures.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_measured() {
         return;
     }
-    println!("body: {} bytes", body().len());
+    println!("body: {} bytes", usual_body().len());
     units().await;
     latency().await;
     throughput().await;

@@ -45,11 +45,17 @@ pub struct World {
 impl World {
     /// Starts a hub in memory.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts a hub in memory that is set up otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut HubOptions)) -> Self {
         let clock = Arc::new(ShiftedClock::default());
-        let options = HubOptions {
+        let mut options = HubOptions {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ..HubOptions::for_tests().expect("the template")
         };
+        change(&mut options);
         let hub = Hub::start(options).await.expect("the hub starts");
         let api = organization(&hub).await;
         Self { hub, clock, api }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
+use delivery::client::ClientBuilder;
 use delivery::{Client, Deadline, Destinations, Guard, HttpSender};
 use fan_out::FanOut;
 use futures::future::BoxFuture;
@@ -80,7 +81,12 @@ pub(super) fn wire(
     } else {
         guard.without_host_of(url)
     };
-    let sender = HttpSender::new(Client::builder(guard.clone()).build()?, clock());
+    let client = options
+        .authorities
+        .iter()
+        .cloned()
+        .fold(Client::builder(guard.clone()), ClientBuilder::trust);
+    let sender = HttpSender::new(client.build()?, clock());
     let public_url: PublicUrl = url.parse()?;
 
     let receive = receive_handler(Receive::new(store("receive")?, clock()));

@@ -12,6 +12,7 @@ use std::time::Duration;
 use delivery::client::ClientError;
 use operate::OperateError;
 use payload::Clock;
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use store::Dynamo;
 use store::clock::SystemClock;
@@ -44,6 +45,8 @@ pub struct HubOptions {
     pub listen: SocketAddr,
     /// Whether webhooks may lead to plain http and to private addresses, as this machine's own.
     pub allow_private: bool,
+    /// Certificate authorities (DER) that destinations may also stand under, beside those of Mozilla's root program.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// How `fan-out` works; its retry schedule too.
     pub fan_out: fan_out::Settings,
     /// How `retry` works; its retry schedule too.
@@ -70,6 +73,7 @@ impl HubOptions {
             clock: Arc::new(SystemClock),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
             allow_private: true,
+            authorities: Vec::new(),
             fan_out: fan_out::Settings::default(),
             retry: retry::Settings::default(),
             backoff: Backoff::default(),

@@ -16,6 +16,7 @@ use delivery::guard::Refusal;
 use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
 use serde_json::json;
+use url::{Host, Url};
 
 use crate::auth::Caller;
 use crate::body::Id;
@@ -73,6 +74,20 @@ async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId
     store.webhook(organization, id).await?.ok_or(ApiError::NotFound)
 }
 
+/// Whether a URL leads to the hub itself where hub and destinations share one machine, so that only the port tells them apart.
+fn is_this_hub(url: &Url, origin: &str) -> bool {
+    let is_loopback = |url: &Url| match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    Url::parse(origin).is_ok_and(|origin| {
+        let same_host = url.host() == origin.host() || (is_loopback(url) && is_loopback(&origin));
+        same_host && url.port_or_known_default() == origin.port_or_known_default()
+    })
+}
+
 /// A destination that may be sent to, as far as that can be told now; each attempt checks it again.
 async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -> Result<DestinationUrl, ApiError> {
     let invalid = |problem: &dyn std::error::Error| ApiError::invalid("/url", problem);
@@ -85,10 +100,12 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
     }
     let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
     let mut guard = settings.guard.clone();
-    // On one machine hub and destination share a host, so that it says nothing there: the hop count ends loops.
-    let shares_host = guard.destinations() == Destinations::AllowPrivate;
-    if let Some(origin) = settings.origin(extensions).filter(|_| !shares_host) {
-        guard = guard.without_host_of(origin.as_str());
+    if let Some(origin) = settings.origin(extensions) {
+        if guard.destinations() == Destinations::PublicOnly {
+            guard = guard.without_host_of(origin.as_str());
+        } else if is_this_hub(url.expose(), origin.as_str()) {
+            return Err(invalid(&Refusal::OwnHost));
+        }
     }
     match guard.check(url.expose()).await {
         // A name without an address may have one by the time of the first event, and a lookup can fail in passing.
