@@ -56,7 +56,7 @@ async fn good(index: usize, arrivals: Arrivals) -> String {
 async fn hanging() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let app = axum::Router::new().fallback(|| std::future::pending::<StatusCode>());
+    let app = axum::Router::new().fallback(std::future::pending::<StatusCode>);
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     url
 }
@@ -65,7 +65,8 @@ async fn hanging() -> String {
 async fn run(with_hanging: bool) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
     let mut hub = HubProcess::start(PROGRAM, folder.path(), 0).await;
-    let api = Api::new(hub.url(), &hub.tell("organization").await);
+    let key = hub.tell("organization").await;
+    let api = Api::new(hub.url(), &key);
     let arrivals = Arrivals::default();
     for index in 0..GOOD {
         let url = good(index, Arc::clone(&arrivals)).await;
@@ -115,7 +116,10 @@ async fn main() {
         for with_hanging in [false, true] {
             let times = run(with_hanging).await;
             let row = [50, 99, 100].map(|hundredths| quantile(&times, hundredths));
-            println!("round {round}, hanging: {with_hanging}: p50 {:.1}, p99 {:.1}, longest {:.1} ms", row[0], row[1], row[2]);
+            println!(
+                "round {round}, hanging: {with_hanging}: p50 {:.1}, p99 {:.1}, longest {:.1} ms",
+                row[0], row[1], row[2]
+            );
             measured[usize::from(with_hanging)].push(row);
         }
     }
@@ -123,7 +127,12 @@ async fn main() {
     println!("\n| {EVENTS} events to {GOOD} good destinations | p50 ms | p99 ms | longest ms |");
     println!("|---|---:|---:|---:|");
     for (rows, name) in measured.iter().zip(["alone", "beside one that hangs"]) {
-        println!("| {name} | {:.1} | {:.1} | {:.1} |", of(rows, 0), of(rows, 1), of(rows, 2));
+        println!(
+            "| {name} | {:.1} | {:.1} | {:.1} |",
+            of(rows, 0),
+            of(rows, 1),
+            of(rows, 2)
+        );
     }
     let ratio = |column| of(&measured[1], column) / of(&measured[0], column);
     println!("| ratio | {:.2} | {:.2} | {:.2} |", ratio(0), ratio(1), ratio(2));

@@ -99,7 +99,8 @@ impl Api {
 
     /// Registers a webhook for these event types (all when there are none).
     pub async fn webhook(&self, url: &str, types: &[&str]) -> Registered {
-        self.webhook_with(&json!({"name": "test", "url": url, "filter": {"types": types}})).await
+        self.webhook_with(&json!({"name": "test", "url": url, "filter": {"types": types}}))
+            .await
     }
 
     /// Registers a webhook as this request says.

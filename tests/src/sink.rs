@@ -50,7 +50,11 @@ impl Arrival {
     /// Whether it is signed with this secret over exactly these bytes: its body, or its query where it is a GET.
     #[must_use]
     pub fn is_signed_with(&self, secret: &str) -> bool {
-        let signed = if self.method == Method::GET { self.query.as_bytes() } else { &self.body };
+        let signed = if self.method == Method::GET {
+            self.query.as_bytes()
+        } else {
+            &self.body
+        };
         let key = SigningKey::parse(&secret.to_owned().into()).expect("a signing secret");
         let at =
             Timestamp::from_second(self.header("webhook-timestamp").parse().expect("a timestamp")).expect("a time");

@@ -42,12 +42,20 @@ fn chain(name: &str) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
 async fn tls_before(sink: &Sink, config: Arc<rustls::ServerConfig>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let address = sink.url().trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    let address = sink
+        .url()
+        .trim_start_matches("http://")
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, address) = (TlsAcceptor::from(Arc::clone(&config)), address.clone());
             tokio::spawn(async move {
-                let Ok(mut tls) = acceptor.accept(stream).await else { return };
+                let Ok(mut tls) = acceptor.accept(stream).await else {
+                    return;
+                };
                 let mut plain = TcpStream::connect(address).await.unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut tls, &mut plain).await;
             });
@@ -74,8 +82,16 @@ async fn a_destination_under_a_known_authority_is_delivered_to_and_no_other() {
     for delivery in event["deliveries"].as_array().unwrap() {
         let is_good = delivery["webhook"] == json!(good.id);
         let attempt = &delivery["attempts"][0];
-        let expected = if is_good { ("delivered", json!(null)) } else { ("due", json!("tls")) };
-        assert_eq!((delivery["status"].as_str().unwrap(), attempt["error"].clone()), expected, "{delivery}");
+        let expected = if is_good {
+            ("delivered", json!(null))
+        } else {
+            ("due", json!("tls"))
+        };
+        assert_eq!(
+            (delivery["status"].as_str().unwrap(), attempt["error"].clone()),
+            expected,
+            "{delivery}"
+        );
         assert_eq!(attempt["status"].is_null(), !is_good);
     }
     world.drained().await;

@@ -169,6 +169,7 @@ mod tests {
         let id = EventId::compute("src_1", Identity::ProviderId("msg_1"), 0);
         Event {
             id: id.clone(),
+            hops: 0,
             organization: "org_01JQ6ZQ0M0000000000000000A".parse::<OrganizationId>().unwrap(),
             receipt: None,
             received_at: Timestamp::UNIX_EPOCH,

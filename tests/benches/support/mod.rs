@@ -3,10 +3,10 @@
 use serde_json::json;
 
 /// The hub as a process of its own.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_hub-process");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_hub-process");
 
 /// A body of 1 KB as Quartr sends it, with words rather than noise in it.
-pub fn body(event_type: &str) -> Vec<u8> {
+pub(crate) fn body(event_type: &str) -> Vec<u8> {
     let mut text = String::new();
     for i in 0.. {
         let body = json!({
@@ -25,17 +25,17 @@ pub fn body(event_type: &str) -> Vec<u8> {
 }
 
 /// The middle one of the values; sorts them.
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 /// The value below which so many hundredths of the sorted values lie.
-pub fn quantile(sorted: &[f64], hundredths: usize) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], hundredths: usize) -> f64 {
     sorted[(sorted.len() * hundredths / 100).min(sorted.len() - 1)]
 }
 
 /// Whether this is a measurement: `cargo test --all-targets` runs benches too, as a check that they start.
-pub fn is_measured() -> bool {
+pub(crate) fn is_measured() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }

@@ -106,7 +106,7 @@ async fn a_webhook_needs_no_more_than_name_and_url() {
 }
 
 #[tokio::test]
-async fn a_hub_on_one_machine_may_deliver_to_itself() {
+async fn a_hub_on_one_machine_may_deliver_to_itself_but_not_in_circles() {
     let client = Client::with(Destinations::AllowPrivate);
     let guard = Guard::new(Destinations::AllowPrivate).with_resolver(Names);
     let settings = Settings {
@@ -126,13 +126,17 @@ async fn a_hub_on_one_machine_may_deliver_to_itself() {
             201
         );
     }
-    assert!(
-        client
-            .create_source()
-            .await
-            .text("receivingUrl")
-            .starts_with("http://127.0.0.1:3000/in/in_")
-    );
+    let receiving = client.create_source().await.text("receivingUrl");
+    assert!(receiving.starts_with("http://127.0.0.1:3000/in/in_"));
+    for host in ["127.0.0.1", "localhost", "localhost.", "[::1]", "0x7f.1"] {
+        let url = receiving.replace("127.0.0.1", host);
+        let refused = client.post("/v1/webhooks", json!({"name": "loop", "url": url})).await;
+        assert_eq!(
+            (refused.status, refused.text("pointer").as_str()),
+            (422, "/url"),
+            "{host}"
+        );
+    }
 }
 
 #[tokio::test]

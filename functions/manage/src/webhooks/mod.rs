@@ -74,8 +74,8 @@ async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId
     store.webhook(organization, id).await?.ok_or(ApiError::NotFound)
 }
 
-/// Whether a URL leads to the hub itself where hub and destinations share one machine, so that only the port tells them apart.
-fn is_this_hub(url: &Url, origin: &str) -> bool {
+/// Whether a URL leads into the hub itself where hub and destinations share one machine, so that only port and path tell them apart.
+fn is_receiving_url(url: &Url, origin: &str) -> bool {
     let is_loopback = |url: &Url| match url.host() {
         Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -84,7 +84,7 @@ fn is_this_hub(url: &Url, origin: &str) -> bool {
     };
     Url::parse(origin).is_ok_and(|origin| {
         let same_host = url.host() == origin.host() || (is_loopback(url) && is_loopback(&origin));
-        same_host && url.port_or_known_default() == origin.port_or_known_default()
+        same_host && url.port_or_known_default() == origin.port_or_known_default() && url.path().starts_with("/in/")
     })
 }
 
@@ -103,7 +103,7 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
     if let Some(origin) = settings.origin(extensions) {
         if guard.destinations() == Destinations::PublicOnly {
             guard = guard.without_host_of(origin.as_str());
-        } else if is_this_hub(url.expose(), origin.as_str()) {
+        } else if is_receiving_url(url.expose(), origin.as_str()) {
             return Err(invalid(&Refusal::OwnHost));
         }
     }

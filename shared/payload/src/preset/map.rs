@@ -9,7 +9,7 @@ use super::Duplicates;
 use super::body::{self, Body};
 use super::check::{is_covered, is_signed};
 use super::read::{Fields, Reader};
-use crate::event::{Content, Entity, Event, EventMeta, HOPS_HEADER, MAX_HOPS, Locales, Scope, SourceRef};
+use crate::event::{Content, Entity, Event, EventMeta, HOPS_HEADER, Locales, MAX_HOPS, Scope, SourceRef};
 use crate::id::Identity;
 use crate::json::{Document, InvalidJson, elements};
 use crate::receipt::MAX_BODY_BYTES;
