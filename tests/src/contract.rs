@@ -33,11 +33,14 @@ pub async fn run(store: &Arc<Dynamo>) {
     webhooks::they_count_their_sets_version(store).await;
     webhooks::one_is_replaced_with_its_secrets(store).await;
     webhooks::of_concurrent_changes_one_wins(store).await;
+    webhooks::a_change_of_the_secrets_alone_is_a_change(store).await;
+    webhooks::of_concurrent_changes_of_the_secrets_one_wins(store).await;
     webhooks::their_secrets_come_back_as_they_were(store).await;
     webhooks::health_is_an_item_of_its_own(store).await;
     webhooks::each_change_of_health_is_news_once(store).await;
     webhooks::enabling_takes_back_what_was_disabled(store).await;
     deliveries::a_delivery_is_created_once_and_updated_under_its_fence(store).await;
+    deliveries::what_tells_of_an_outcome_is_stored_with_it(store).await;
     deliveries::due_deliveries_are_found_in_their_bucket(store).await;
     deliveries::a_lease_is_held_by_one_owner_at_a_time(store).await;
     organizations_and_keys(store).await;

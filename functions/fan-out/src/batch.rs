@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use delivery::policy::Exhaustion;
+use delivery::policy::{Exhaustion, patience};
 use delivery::{Deadline, Memo, Message, Next, Place, Request, Sender, SignedPart, SigningKeys, report};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -29,7 +29,12 @@ pub(crate) struct Batch<S, D, C> {
     sets: Memo<OrganizationId, Result<Arc<OrganizationSet>, StoreError>>,
     lanes: Memo<WebhookId, Arc<Lane>>,
     in_flight: Semaphore,
+    /// How many parked deliveries are written at a time.
+    parking: Semaphore,
 }
+
+/// How many parked deliveries of a batch are written at a time: an event may match thousands.
+const PARKING: usize = 32;
 
 /// One webhook within a batch.
 struct Lane {
@@ -57,6 +62,8 @@ fn is_disabled(set: &OrganizationSet, webhook: &Webhook) -> bool {
 enum Parked {
     Failing,
     Breaker,
+    /// Nothing is known of it, and the attempt that is to show how it does takes long.
+    Unproven,
     TooManyMatches,
     NoTimeLeft,
     NoSecret,
@@ -70,6 +77,7 @@ impl Parked {
         match self {
             Self::Failing => "webhook_failing",
             Self::Breaker => "webhook_just_failed",
+            Self::Unproven => "webhook_unproven",
             Self::TooManyMatches => "too_many_matches",
             Self::NoTimeLeft => "no_time_left",
             Self::NoSecret => "no_valid_secret",
@@ -88,6 +96,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             sets: Memo::default(),
             lanes: Memo::default(),
             in_flight,
+            parking: Semaphore::new(PARKING),
         }
     }
 
@@ -197,7 +206,12 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 tracing::info!(organization = %event.organization, event = %event.id, webhook = %webhook.id, reason, outcome = "parked", "delivery parked");
             }
         }
-        self.record_new(&delivery).await
+        let _place = self.parking.acquire().await;
+        if !self.deadline.allows(self.parts.settings.margin) {
+            // What is not written comes again with the batch; killed in the middle it would come again without an answer.
+            return Err(StoreError::Unavailable("no time is left in this invocation".into()));
+        }
+        self.record_new(&delivery, None).await
     }
 
     /// Makes the first attempt and records what it came to; or says why there is none.
@@ -208,6 +222,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             settings,
             breaker,
             pace,
+            acquaintances,
             ..
         } = &*self.parts;
         let lane = self.lane(&webhook.id).await;
@@ -220,6 +235,10 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         if secrets.keys.is_none() && message.signed != SignedPart::Nothing {
             return Ok(Some(Parked::NoSecret));
         }
+        // Of a webhook that nothing is known of, one attempt shows how it does: were it to hang, it would hold up one batch and not all.
+        let Some(first) = acquaintances.meet(&webhook.id, clock).await else {
+            return Ok(Some(Parked::Unproven));
+        };
         // The place in the lane first: those who wait for a slow webhook must not keep others from being sent to.
         let place = lane.in_flight.acquire().await;
         let permit = self.in_flight.acquire().await;
@@ -246,28 +265,48 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         };
         let outcome = sender.send(request, settings.attempt_limit).await;
         let now = clock.now();
+        let patience = patience(&outcome, now);
         let next = settings
             .schedule
             .of(webhook)
             .settle(&mut delivery, outcome, now, delivery::Jitter::random());
-        let delivered = next == Next::Delivered;
-        if delivered {
-            breaker.reset(&webhook.id);
-        } else {
-            breaker.trip(&webhook.id, now);
+        match (next == Next::Delivered, patience) {
+            (true, _) => breaker.reset(&webhook.id),
+            (false, Some(until)) => breaker.trip_until(&webhook.id, now, until),
+            (false, None) => breaker.trip(&webhook.id, now),
         }
+        first.end(next == Next::Delivered, now);
         drop((place, permit));
         report::attempt(&delivery, &next);
-        self.record_new(&delivery).await?;
-        if next == Next::Exhausted(Exhaustion::Gone) {
-            self.disable(webhook, DisabledReason::Gone).await;
-        } else if !delivered && !lane.noted.swap(true, Ordering::Relaxed) {
-            self.note_failing(webhook, &delivery, !own::is_own(event)).await;
-        }
-        if matches!(next, Next::Exhausted(_)) && !own::is_own(event) {
-            self.tell(webhook, News::Exhausted(&delivery)).await;
-        }
+        self.record_outcome(event, webhook, &lane, &delivery, &next).await?;
         Ok(None)
+    }
+
+    /// Writes what an attempt came to, and what it says of the webhook.
+    async fn record_outcome(
+        &self,
+        event: &Event,
+        webhook: &Webhook,
+        lane: &Lane,
+        delivery: &Delivery,
+        next: &Next,
+    ) -> Result<(), StoreError> {
+        let tell = !own::is_own(event);
+        let ended = matches!(next, Next::Exhausted(_)) && tell;
+        let news = ended.then(|| own::event(webhook, News::Exhausted(delivery), self.parts.clock.now()));
+        self.record_new(delivery, news.as_ref()).await?;
+        let is_throttled = delivery.attempts.last().is_some_and(|attempt| attempt.throttled);
+        if *next == Next::Exhausted(Exhaustion::Gone) {
+            self.disable(webhook, DisabledReason::Gone).await;
+        } else if *next == Next::Delivered {
+            // What this batch noted was no lasting failure.
+            if lane.noted.swap(false, Ordering::Relaxed) {
+                self.note_well(webhook, tell).await;
+            }
+        } else if !is_throttled && !lane.noted.swap(true, Ordering::Relaxed) {
+            self.note_failing(webhook, delivery, tell).await;
+        }
+        Ok(())
     }
 
     /// Ends the delivery of an event that goes in circles, in plain sight.
@@ -275,6 +314,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let mut delivery = self.new_delivery(event, webhook);
         (delivery.status, delivery.next_attempt) = (DeliveryStatus::Exhausted, None);
         delivery.record(Attempt {
+            throttled: false,
             at: delivery.created_at,
             duration_ms: 0,
             status: None,
@@ -284,7 +324,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             )),
         });
         tracing::warn!(organization = %event.organization, event = %event.id, webhook = %webhook.id, error_type = "loop", outcome = "exhausted", "delivery ended");
-        self.record_new(&delivery).await
+        self.record_new(&delivery, None).await
     }
 
     /// Sends the webhook nothing any more, and tells it once. The delivery is recorded already: should this fail, the next one says it.
@@ -293,21 +333,11 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             at: self.parts.clock.now(),
             reason,
         };
+        let news = own::event(webhook, News::Disabled(&disabled), disabled.at);
         let store = &self.parts.store;
-        match store.disable(&webhook.organization, &webhook.id, &disabled).await {
-            Ok(true) => self.tell(webhook, News::Disabled(&disabled)).await,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook is not disabled");
-            }
-        }
-    }
-
-    /// Publishes what happened to a webhook as an event of its organization.
-    async fn tell(&self, webhook: &Webhook, news: News<'_>) {
-        let event = own::event(webhook, news, self.parts.clock.now());
-        if let Err(error) = self.parts.store.put_event(&event).await {
-            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), event_type = event.meta.event_type, "an operational event is not published");
+        let disabling = store.disable(&webhook.organization, &webhook.id, &disabled, None, &news);
+        if let Err(error) = disabling.await {
+            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook is not disabled");
         }
     }
 
@@ -325,8 +355,8 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         }
     }
 
-    async fn record_new(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        if !self.parts.store.create_delivery(delivery).await? {
+    async fn record_new(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<(), StoreError> {
+        if !self.parts.store.create_delivery(delivery, tell).await? {
             // An earlier run of the same batch, thought dead, was still at work.
             tracing::debug!(event = %delivery.event, webhook = %delivery.webhook, "the delivery was recorded meanwhile");
         }
@@ -341,17 +371,18 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let Some(attempt) = delivery.attempts.first() else {
             return;
         };
+        let (store, since) = (&self.parts.store, attempt.at);
+        let news = tell.then(|| own::event(webhook, News::Failing { since, attempt }, self.parts.clock.now()));
+        let noted = store.set_failing(&webhook.organization, &webhook.id, since, news.as_ref());
+        log_if_not_noted(webhook, noted.await);
+    }
+
+    /// Takes back that the webhook fails.
+    async fn note_well(&self, webhook: &Webhook, tell: bool) {
+        let news = tell.then(|| own::event(webhook, News::Recovered, self.parts.clock.now()));
         let store = &self.parts.store;
-        match store.set_failing(&webhook.organization, &webhook.id, attempt.at).await {
-            Ok(true) if tell => {
-                let since = attempt.at;
-                self.tell(webhook, News::Failing { since, attempt }).await;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
-            }
-        }
+        let noted = store.clear_failing(&webhook.organization, &webhook.id, news.as_ref());
+        log_if_not_noted(webhook, noted.await);
     }
 
     async fn lane(&self, webhook: &WebhookId) -> Arc<Lane> {
@@ -371,5 +402,11 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 })
             })
             .await
+    }
+}
+
+fn log_if_not_noted(webhook: &Webhook, noted: Result<bool, StoreError>) {
+    if let Err(error) = noted {
+        tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
     }
 }

@@ -1,6 +1,7 @@
 //! Woken by the events' stream: delivers each new event to the webhooks that want it, each once and fast. What is slow, failing or too
 //! much for that is left to `retry` as a due delivery.
 
+mod acquaintance;
 mod batch;
 mod record;
 mod sets;
@@ -15,17 +16,18 @@ use delivery::{Breaker, Deadline, Pace, Schedule, Sender};
 use futures::FutureExt;
 use payload::Clock;
 use store::stream::{SequenceNumber, checkpoint};
-use store::{Deliveries, DestinationSecrets, Events, HealthLog, WebhookSets};
+use store::{Deliveries, DestinationSecrets, HealthLog, WebhookSets};
 use tokio::task::JoinSet;
 
+use acquaintance::Acquaintances;
 use batch::Batch;
 use record::{Record, Trouble};
 use sets::Matchers;
 
 /// What this step may do with the tables.
-pub trait Store: WebhookSets + DestinationSecrets + Deliveries + HealthLog + Events + 'static {}
+pub trait Store: WebhookSets + DestinationSecrets + Deliveries + HealthLog + 'static {}
 
-impl<T: WebhookSets + DestinationSecrets + Deliveries + HealthLog + Events + 'static> Store for T {}
+impl<T: WebhookSets + DestinationSecrets + Deliveries + HealthLog + 'static> Store for T {}
 
 /// What can be set, with the values that a deployed function has.
 #[derive(Debug, Clone)]
@@ -80,6 +82,7 @@ struct Parts<S, D, C> {
     breaker: Breaker,
     pace: Pace,
     matchers: Matchers,
+    acquaintances: Acquaintances,
 }
 
 impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
@@ -95,6 +98,7 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
             breaker,
             pace: Pace::default(),
             matchers: Matchers::default(),
+            acquaintances: Acquaintances::default(),
         }))
     }
 

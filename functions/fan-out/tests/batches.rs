@@ -352,12 +352,9 @@ async fn a_hanging_webhook_delays_no_other_and_leaves_the_fast_lane() {
         began.elapsed()
     );
     assert!(events.iter().all(|event| world.is_delivered(event, &good)));
-    assert_eq!(
-        world.sender.sent_to(&hanging),
-        Settings::default().in_flight_per_webhook
-    );
+    assert_eq!(world.sender.sent_to(&hanging), 1, "one shows how it does");
     let parked = events.iter().filter(|event| world.is_parked(event, &hanging)).count();
-    assert_eq!(parked, 100 - Settings::default().in_flight_per_webhook);
+    assert_eq!(parked, 99);
     assert_eq!(world.store.calls("set_failing"), 1, "health is written on change only");
     // The next batch of this process does not wait at all.
     let next = event(&ours, "next", "a.b");
@@ -448,11 +445,106 @@ async fn no_more_attempts_are_under_way_than_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_unproven_holds_up_one_batch_and_not_those_beside_it() {
+    let world = World::new();
+    let ours = organization();
+    let (good, hanging) = (
+        webhook(&ours, "good.example", &[]),
+        webhook(&ours, "hanging.example", &[]),
+    );
+    world.store.add(&good);
+    world.store.add(&hanging);
+    world.sender.set(&hanging, Behaviour::Hang);
+    let events: Vec<_> = (0..10).map(|i| event(&ours, &i.to_string(), "a.b")).collect();
+    let began = tokio::time::Instant::now();
+    // Each event is a batch of its own, as from several shards.
+    let batches = events.iter().map(|event| async {
+        assert_eq!(world.handle(&[event]).await, None);
+        began.elapsed()
+    });
+    let mut times = futures::future::join_all(batches).await;
+    times.sort_unstable();
+    assert!(times[8] < Duration::from_millis(300), "{times:?}");
+    assert!(times[9] >= Duration::from_secs(3), "{times:?}");
+    assert!(events.iter().all(|event| world.is_delivered(event, &good)));
+    assert_eq!(world.sender.sent_to(&hanging), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_known_and_begins_to_hang_takes_only_its_own_places() {
+    let world = World::new();
+    let ours = organization();
+    let hanging = webhook(&ours, "hanging.example", &[]);
+    world.store.add(&hanging);
+    world.handle(&[&event(&ours, "first", "a.b")]).await;
+    world.sender.set(&hanging, Behaviour::Hang);
+    let events: Vec<_> = (0..100).map(|i| event(&ours, &i.to_string(), "a.b")).collect();
+    world.handle(&events.iter().collect::<Vec<_>>()).await;
+    assert_eq!(
+        world.sender.sent_to(&hanging),
+        1 + Settings::default().in_flight_per_webhook
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_has_failed_and_is_well_in_the_same_batch_is_not_left_as_failing() {
+    let world = World::new();
+    let ours = organization();
+    let flaky = webhook(&ours, "flaky.example", &[]);
+    world.store.add(&flaky);
+    world.handle(&[&event(&ours, "first", "a.b")]).await;
+    world
+        .sender
+        .set(&flaky, Behaviour::FirstFails(Duration::from_millis(50)));
+    let events: Vec<_> = (0..5).map(|i| event(&ours, &i.to_string(), "a.b")).collect();
+    world.handle(&events.iter().collect::<Vec<_>>()).await;
+    assert_eq!(
+        events.iter().filter(|event| world.is_delivered(event, &flaky)).count(),
+        4
+    );
+    let health = world.store.health(&flaky).unwrap();
+    assert_eq!(health.failing_since, None, "a success counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_patience_is_no_failure() {
+    let world = World::new();
+    let ours = organization();
+    let busy = webhook(&ours, "busy.example", &[]);
+    world.store.add(&busy);
+    world.sender.set(&busy, Behaviour::Throttle(30));
+    let (first, second) = (event(&ours, "1", "a.b"), event(&ours, "2", "a.b"));
+    world.handle(&[&first]).await;
+    assert!(world.store.health(&busy).is_none() && world.store.told().is_empty());
+    // And it is left alone for as long as it asked.
+    tokio::time::advance(Duration::from_secs(20)).await;
+    world.handle(&[&second]).await;
+    assert_eq!(world.sender.sent_to(&busy), 1);
+    tokio::time::advance(Duration::from_secs(11)).await;
+    world.handle(&[&event(&ours, "3", "a.b")]).await;
+    assert_eq!(world.sender.sent_to(&busy), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_matches_are_parked_a_few_at_a_time() {
+    let world = World::new();
+    let ours = organization();
+    for i in 0..2000 {
+        world.store.add(&webhook(&ours, &format!("h{i}.example"), &[]));
+    }
+    assert_eq!(world.handle(&[&event(&ours, "1", "a.b")]).await, None);
+    assert_eq!(world.store.calls("create_delivery"), 2000);
+    let most = world.store.0.most_creating.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(most <= 32 + 50, "{most} at a time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_no_time_left_is_parked() {
     let world = World::new();
     let ours = organization();
     let slow = webhook(&ours, "slow.example", &[]);
     world.store.add(&slow);
+    world.handle(&[&event(&ours, "first", "a.b")]).await;
     world.sender.set(&slow, Behaviour::Slow(Duration::from_millis(2_900)));
     let events: Vec<_> = (0..100).map(|i| event(&ours, &i.to_string(), "a.b")).collect();
     let records = events

@@ -1,9 +1,11 @@
 //! What JSON merge patches (RFC 7396) of several things share.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::body::Members;
+use crate::body::{Members, token};
 use crate::problem::ApiError;
 
 /// How deep a patch of a text may be nested: deeper than any filter.
@@ -57,31 +59,43 @@ impl<T> Member<T> {
 }
 
 /// JSON merge patch from text to text ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396#section-2)): what is not touched stays as it was
-/// written, to the digits of its numbers. `None` when the patch is nested too deeply.
-pub(crate) fn patched_text(target: &str, patch: &str) -> Option<String> {
-    patched_at(target, patch, 0)
+/// written, to the digits of its numbers. `at` is where the patch stands in the body.
+///
+/// # Errors
+/// The patch is nested too deeply, or names a member twice: one of the two would be lost.
+pub(crate) fn patched_text(target: &str, patch: &str, at: &str) -> Result<String, ApiError> {
+    patched_at(target, patch, at, 0)?.ok_or_else(|| ApiError::invalid(at, "is nested too deeply"))
 }
 
-fn patched_at(target: &str, patch: &str, depth: usize) -> Option<String> {
+/// `None` when the patch is nested too deeply.
+fn patched_at(target: &str, patch: &str, at: &str, depth: usize) -> Result<Option<String>, ApiError> {
     let Some(patch) = members(patch) else {
-        return Some(patch.to_owned());
+        return Ok(Some(patch.to_owned()));
     };
     if depth >= MAX_DEPTH {
-        return None;
+        return Ok(None);
     }
+    let mut seen = HashSet::new();
     let mut merged: Vec<(String, String)> = members(target)
         .unwrap_or_default()
         .into_iter()
         .map(|(name, value)| (name, value.get().to_owned()))
         .collect();
     for (name, value) in patch {
+        let below = format!("{at}/{}", token(&name));
+        if !seen.insert(name.clone()) {
+            return Err(ApiError::invalid(below, "stands twice"));
+        }
         let place = merged.iter().position(|(known, _)| *known == name);
         if value.get() == "null" {
             merged.retain(|(known, _)| *known != name);
             continue;
         }
         let before = place.and_then(|place| merged.get(place));
-        let after = patched_at(before.map_or("null", |(_, before)| before), value.get(), depth + 1)?;
+        let before = before.map_or("null", |(_, before)| before);
+        let Some(after) = patched_at(before, value.get(), &below, depth + 1)? else {
+            return Ok(None);
+        };
         match place.and_then(|place| merged.get_mut(place)) {
             Some((_, before)) => *before = after,
             None => merged.push((name, after)),
@@ -91,7 +105,7 @@ fn patched_at(target: &str, patch: &str, depth: usize) -> Option<String> {
         .into_iter()
         .map(|(name, value)| format!("{}:{value}", serde_json::Value::String(name)))
         .collect();
-    Some(format!("{{{}}}", members.join(",")))
+    Ok(Some(format!("{{{}}}", members.join(","))))
 }
 
 fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
@@ -102,7 +116,7 @@ fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::patched_text;
+    use super::{ApiError, patched_text};
 
     #[test]
     fn what_is_not_touched_stays_as_it_was_written() {
@@ -130,15 +144,37 @@ mod tests {
             ),
             (r#"{"\u00e4":1}"#, r#"{"ä":2,"\"":3}"#, r#"{"ä":2,"\"":3}"#),
         ] {
-            assert_eq!(patched_text(target, patch).as_deref(), Some(result), "{target} {patch}");
+            let patched = patched_text(target, patch, "").ok();
+            assert_eq!(patched.as_deref(), Some(result), "{target} {patch}");
         }
     }
 
     #[test]
     fn a_patch_without_bottom_is_refused() {
         let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
-        assert_eq!(patched_text("{}", &deep(64)), Some(deep(64)));
-        assert_eq!(patched_text("{}", &deep(65)), None);
-        assert_eq!(patched_text("{}", &deep(50_000)), None);
+        assert_eq!(patched_text("{}", &deep(64), "/filter").ok(), Some(deep(64)));
+        for depth in [65, 50_000] {
+            assert_eq!(pointer(&deep(depth)), "/filter");
+        }
+    }
+
+    #[test]
+    fn a_patch_that_names_a_member_twice_is_refused() {
+        for (patch, at) in [
+            (r#"{"a":1,"a":2}"#, "/filter/a"),
+            (r#"{"a":null,"a":null}"#, "/filter/a"),
+            (r#"{"a":1,"\u0061":2}"#, "/filter/a"),
+            (r#"{"b":{"c/d":[1],"c/d":[2]}}"#, "/filter/b/c~1d"),
+        ] {
+            assert_eq!(pointer(patch), at, "{patch}");
+        }
+    }
+
+    /// Where a patch is wrong that must be.
+    fn pointer(patch: &str) -> String {
+        match patched_text("{}", patch, "/filter") {
+            Err(ApiError::Invalid { pointer, .. }) => pointer,
+            other => panic!("{other:?}"),
+        }
     }
 }

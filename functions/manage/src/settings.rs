@@ -51,14 +51,32 @@ impl Settings {
     /// The origin under which senders reach us: the one that was set, or the domain that API Gateway says the request came to. (Its
     /// word, not the sender's header `Host`.)
     pub(crate) fn origin(&self, request: &Extensions) -> Option<PublicUrl> {
-        if let Some(url) = &self.public_url {
-            return Some(url.clone());
-        }
-        let Some(RequestContext::ApiGatewayV2(context)) = request.get() else {
-            return None;
-        };
-        format!("https://{}", context.domain_name.as_deref()?).parse().ok()
+        self.public_url.clone().or_else(|| called_origin(request))
     }
+
+    /// Every origin that is known to lead to us. The one that was set does not switch off the domain that API Gateway made.
+    pub(crate) fn own_origins(&self, request: &Extensions) -> impl Iterator<Item = PublicUrl> {
+        self.public_url.clone().into_iter().chain(called_origin(request))
+    }
+}
+
+/// The origin of the domain that the request came to, as API Gateway says.
+fn called_origin(request: &Extensions) -> Option<PublicUrl> {
+    let RequestContext::ApiGatewayV2(context) = request.get()? else {
+        return None;
+    };
+    format!("https://{}", context.domain_name.as_deref()?).parse().ok()
+}
+
+/// Whether a host is the domain that API Gateway made for the API that the request came to, `<id>.execute-api.<region>.amazonaws.com`:
+/// it leads to us also when the request itself came by a domain of the operator's own.
+pub(crate) fn is_generated_domain(host: &str, request: &Extensions) -> bool {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.get() else {
+        return false;
+    };
+    let id = context.apiid.as_deref().filter(|id| !id.is_empty());
+    let rest = id.and_then(|id| host.strip_prefix(id));
+    rest.is_some_and(|rest| rest.starts_with(".execute-api."))
 }
 
 impl PublicUrl {

@@ -10,10 +10,10 @@ use delivery::{Memo, Message, Request, Sender, SigningKeys};
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use payload::webhook::{DestinationHeader, Webhook};
 use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
-use store::{StoreError, WebhookSet};
+use store::{Due, StoreError, WebhookSet};
 
 use crate::lane::Lane;
 use crate::lease::Held;
@@ -24,6 +24,9 @@ const NEXT_PAGE: Duration = Duration::from_secs(1);
 
 /// How often to look what has become due meanwhile, while deliveries are under way and nothing else is there to do.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How far the index of what is due may be behind, generously.
+const INDEX_DELAY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the deliveries of one page share: read once for each page, so that a webhook that was disabled or deleted gets nothing after
 /// the page that is being worked on.
@@ -81,7 +84,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         }
         let now = self.parts.clock.now();
         // First a look, which costs almost nothing: a lease is two writes, every minute, whether there is work or not.
-        let page = match store.due(bucket, now, settings.page).await {
+        let page = match store.due(bucket, Timestamp::UNIX_EPOCH, now, None, settings.page).await {
             Ok(page) if page.is_empty() => return,
             Ok(page) => page,
             Err(error) => return log_trouble(bucket, &error),
@@ -125,31 +128,27 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         }
     }
 
-    /// Tries what is due in the bucket, page after page. A lane that takes long, because its webhook is slow or takes only so many requests,
-    /// does not keep the next page waiting.
-    async fn work(&self, bucket: u8, held: &Held, mut page: Vec<(EventId, WebhookId)>) {
-        let mut limit = self.parts.settings.page;
+    /// Tries what is due in the bucket, page after page, and then what has become due meanwhile. A lane that takes long, because its webhook
+    /// is slow or takes only so many requests, does not keep the next page waiting; nor do those that are left stand before the rest.
+    async fn work(&self, bucket: u8, held: &Held, mut page: Vec<Due>) {
+        let limit = self.parts.settings.page;
         let mut seen = HashSet::new();
         let mut lanes: HashMap<WebhookId, Arc<Lane>> = HashMap::new();
         let mut at_work = FuturesUnordered::new();
+        // What is read now reaches from here to there.
+        let (mut from, mut until) = (Timestamp::UNIX_EPOCH, self.parts.clock.now());
+        let mut is_anything_fresh = false;
         loop {
-            let full = page.len() >= usize::from(limit);
+            let is_last = page.len() < usize::from(limit);
+            let after = page.last().cloned().filter(|_| !is_last);
             let mut waiting: HashMap<WebhookId, Vec<EventId>> = HashMap::new();
-            let mut fresh = 0_usize;
-            for (event, webhook) in page {
-                if seen.insert((event.clone(), webhook.clone())) {
+            for Due { event, webhook, at } in page {
+                if seen.insert((event.clone(), webhook.clone(), at)) {
                     waiting.entry(webhook).or_default().push(event);
-                    fresh += 1;
                 }
             }
-            let is_more_behind = full && limit < u16::MAX;
-            if fresh == 0 && !is_more_behind && at_work.is_empty() {
-                return;
-            }
-            if full && fresh < usize::from(limit / 2) {
-                // What was seen and left, or is still in the index although it is done, stands before the rest: look behind it.
-                limit = limit.saturating_mul(2);
-            }
+            let is_fresh = !waiting.is_empty();
+            is_anything_fresh |= is_fresh;
             let now = self.parts.clock.now();
             let shared = Arc::new(Page::default());
             at_work.extend(waiting.into_iter().map(|(webhook, events)| {
@@ -159,19 +158,31 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 });
                 self.work_in_lane(held, Arc::clone(&shared), Arc::clone(lane), webhook, events)
             }));
-            if fresh > 0 || !is_more_behind {
+            if is_last && !is_anything_fresh && at_work.is_empty() {
+                return;
+            }
+            if is_fresh || is_last {
                 let all = async { while at_work.next().await.is_some() {} };
-                let patience = if is_more_behind { NEXT_PAGE } else { LOOK_AGAIN };
+                let patience = if is_last { LOOK_AGAIN } else { NEXT_PAGE };
                 // Whether they are done or not is seen above.
                 let _ = tokio::time::timeout(patience, all).await;
             }
+            if is_last {
+                // The next reading begins a little before the end of this one: the index may have been behind.
+                (from, until) = (earlier(until, INDEX_DELAY), self.parts.clock.now());
+                is_anything_fresh = false;
+            }
             let next = if self.may_begin(held) {
-                self.parts.store.due(bucket, self.parts.clock.now(), limit).await
+                self.parts
+                    .store
+                    .due(bucket, from, until, after.as_ref(), limit)
+                    .await
+                    .map(Some)
             } else {
-                Ok(Vec::new())
+                Ok(None)
             };
             page = match next {
-                Ok(next) if !next.is_empty() => next,
+                Ok(Some(next)) => next,
                 ended => {
                     if let Err(error) = ended {
                         log_trouble(bucket, &error);
@@ -229,6 +240,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let need = settings.attempt_limit + settings.margin;
         self.deadline.allows(need) && held.covers(later(self.parts.clock.now(), need))
     }
+}
+
+fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
 pub(crate) fn log_trouble(bucket: u8, error: &StoreError) {

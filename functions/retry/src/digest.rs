@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use delivery::policy::patience;
 use delivery::{Jitter, Message, Next, Outcome, Sender, report};
 use futures::{FutureExt, StreamExt, stream};
 use payload::delivery::Delivery;
@@ -97,6 +98,12 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let (_, newest) = waiting.last()?;
         let request = secrets.request(newest, webhook, &message);
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
+        if outcome.rejection.is_some_and(|rejection| !rejection.disables) {
+            // It may be the fault of one of them, or of the message that was made of all: each by itself shows which.
+            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = "digest_refused", events = waiting.len(), "each goes by itself");
+            singly.extend(waiting.into_iter().map(|(delivery, _)| delivery.event));
+            return Some(singly);
+        }
         self.settle(held, lane, webhook, set, waiting, &outcome).await;
         Some(singly)
     }
@@ -111,18 +118,18 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 (id, delivery, event)
             })
             .buffer_unordered(READS);
-        let (mut waiting, mut singly, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        let (mut waiting, mut singly): (Vec<(Delivery, Event)>, Vec<EventId>) = (Vec::new(), Vec::new());
+        let mut bytes = 0_usize;
         while let Some(found) = read.next().await {
             match found {
                 (_, Ok(Some(delivery)), _) if !self.is_due(&delivery) => {}
-                (_, Ok(Some(mut delivery)), Ok(Some(mut event))) if event.organization == delivery.organization => {
+                (_, Ok(Some(mut delivery)), Ok(Some(event))) if event.organization == delivery.organization => {
                     bytes = bytes.saturating_add(event.body.len());
-                    if bytes > MOST_BYTES {
-                        // Its type is counted all the same; what changed in it cannot be told.
-                        event.body = Bytes::new();
-                    }
                     delivery.fence = held.fence();
                     waiting.push((delivery, event));
+                    while bytes > MOST_BYTES {
+                        bytes = bytes.saturating_sub(forget_oldest_body(&mut waiting));
+                    }
                 }
                 (id, ..) => singly.push(id),
             }
@@ -142,6 +149,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) {
         let schedule = self.parts.settings.schedule.of(webhook);
         let now = self.parts.clock.now();
+        let patience = patience(outcome, now);
         let settled: Vec<_> = waiting
             .into_iter()
             .map(|(mut delivery, event)| {
@@ -152,7 +160,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             .collect();
         // It was one request, whatever it was about.
         if let Some((delivery, next, _)) = settled.last() {
-            self.learn(lane, delivery, next, outcome.throttled || outcome.retry_after.is_some());
+            self.learn(lane, delivery, next, patience);
         }
         // All of them to their end: one that cannot be written is no reason to send the others again.
         stream::iter(&settled)
@@ -178,7 +186,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         event: &Event,
         webhook: &Webhook,
     ) -> Result<bool, StoreError> {
-        if !self.write(delivery).await? {
+        let tell = matches!(next, Next::Exhausted(_)) && !own::is_own(event);
+        let news = tell.then(|| own::event(webhook, News::Exhausted(delivery), self.parts.clock.now()));
+        if !self.write(delivery, news.as_ref()).await? {
             return Ok(false);
         }
         self.count(|summary| match next {
@@ -186,11 +196,20 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Next::RetryAt(_) => summary.retried += 1,
             Next::Exhausted(_) => summary.exhausted += 1,
         });
-        if matches!(next, Next::Exhausted(_)) && !own::is_own(event) {
-            self.tell(webhook, News::Exhausted(delivery)).await;
-        }
         Ok(true)
     }
+}
+
+/// Empties the body of the oldest event that has one, and says how long that was. Its type is counted all the same; what changed in it
+/// cannot be told, which only the newest ones are asked for.
+fn forget_oldest_body(waiting: &mut [(Delivery, Event)]) -> usize {
+    let events = waiting.iter_mut().map(|(_, event)| event);
+    let oldest = events
+        .filter(|event| !event.body.is_empty())
+        .min_by_key(|event| (event.meta.timestamp, event.received_at));
+    oldest.map_or(usize::MAX, |event| {
+        std::mem::replace(&mut event.body, Bytes::new()).len()
+    })
 }
 
 /// Whether so many take longer, one by one, than people should wait.

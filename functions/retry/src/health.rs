@@ -4,7 +4,7 @@ use delivery::policy::Exhaustion;
 use delivery::{Next, Sender};
 use jiff::{SignedDuration, Timestamp};
 use payload::Clock;
-use payload::delivery::Delivery;
+use payload::delivery::{Attempt, Delivery};
 use payload::own::{self, News};
 use payload::webhook::{Disabled, DisabledReason, Webhook};
 
@@ -27,61 +27,61 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         failing_since: Option<Timestamp>,
         tell: bool,
     ) {
-        let delivered = *next == Next::Delivered;
         if *next == Next::Exhausted(Exhaustion::Gone) {
-            return self.disable(lane, webhook, DisabledReason::Gone).await;
+            return self.disable(lane, webhook, DisabledReason::Gone, None).await;
         }
-        let now = self.parts.clock.now();
-        if !delivered && failing_since.is_some_and(|since| now.duration_since(since) >= DISABLED_AFTER) {
-            return self.disable(lane, webhook, DisabledReason::Failing).await;
-        }
-        if !lane.health_changed(failing_since.is_some(), delivered) {
-            return;
-        }
-        let store = &self.parts.store;
-        let (organization, id) = (&webhook.organization, &webhook.id);
+        // Several that end at the same time note it once.
+        let _noting = lane.noting.lock().await;
+        let (now, known) = (self.parts.clock.now(), lane.failing_since(failing_since));
+        let (organization, id, store) = (&webhook.organization, &webhook.id, &self.parts.store);
+        let event = |news| tell.then(|| own::event(webhook, news, now));
         let noted = match delivery.attempts.last() {
-            _ if delivered => store
-                .clear_failing(organization, id)
-                .await
-                .map(|news| news.then_some(News::Recovered)),
-            Some(attempt) => store.set_failing(organization, id, attempt.at).await.map(|news| {
-                let since = attempt.at;
-                news.then_some(News::Failing { since, attempt })
-            }),
-            None => Ok(None),
-        };
-        match noted {
-            Ok(Some(news)) if tell => self.tell(webhook, news).await,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
+            // Nothing was noted that would have to be taken back.
+            _ if *next == Next::Delivered && known.is_none() && !lane.is_noted_failing() => return,
+            _ if *next == Next::Delivered => {
+                let news = event(News::Recovered);
+                let noted = store.clear_failing(organization, id, news.as_ref()).await;
+                noted.map(|_| lane.note_well(failing_since))
             }
+            // Asking for patience is no failure.
+            None | Some(Attempt { throttled: true, .. }) => return,
+            // Not with the first attempt of a delivery: one that fails by chance, after days without any, says little.
+            Some(_) if delivery.attempts.len() > 1 && is_over(known, now) => {
+                return self.disable(lane, webhook, DisabledReason::Failing, known).await;
+            }
+            Some(_) if known.is_some() || lane.is_noted_failing() => return,
+            Some(attempt) => {
+                let since = attempt.at;
+                let news = event(News::Failing { since, attempt });
+                let noted = store.set_failing(organization, id, since, news.as_ref()).await;
+                noted.map(|_| lane.note_failing())
+            }
+        };
+        if let Err(error) = noted {
+            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook's health is not noted");
         }
     }
 
     /// Sends the webhook nothing any more, and tells it once: somebody must enable it before it can be told again.
-    async fn disable(&self, lane: &Lane, webhook: &Webhook, reason: DisabledReason) {
-        lane.close();
-        let disabled = Disabled {
-            at: self.parts.clock.now(),
-            reason,
-        };
-        let disabling = self.parts.store.disable(&webhook.organization, &webhook.id, &disabled);
+    async fn disable(&self, lane: &Lane, webhook: &Webhook, reason: DisabledReason, failing_since: Option<Timestamp>) {
+        let now = self.parts.clock.now();
+        let disabled = Disabled { at: now, reason };
+        let news = own::event(webhook, News::Disabled(&disabled), now);
+        let store = &self.parts.store;
+        let disabling = store.disable(&webhook.organization, &webhook.id, &disabled, failing_since, &news);
         match disabling.await {
-            Ok(true) => self.tell(webhook, News::Disabled(&disabled)).await,
-            Ok(false) => {}
+            Ok(true) => lane.close(),
+            // Or it was well meanwhile, and goes on.
+            Ok(false) if failing_since.is_some() => {}
+            Ok(false) => lane.close(),
             Err(error) => {
                 tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook is not disabled");
             }
         }
     }
+}
 
-    /// Publishes what happened to a webhook as an event of its organization.
-    pub(crate) async fn tell(&self, webhook: &Webhook, news: News<'_>) {
-        let event = own::event(webhook, news, self.parts.clock.now());
-        if let Err(error) = self.parts.store.put_event(&event).await {
-            tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), event_type = event.meta.event_type, "an operational event is not published");
-        }
-    }
+/// Whether it has failed for so long that it is disabled.
+fn is_over(failing_since: Option<Timestamp>, now: Timestamp) -> bool {
+    failing_since.is_some_and(|since| now.duration_since(since) >= DISABLED_AFTER)
 }

@@ -2,17 +2,18 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex as StdMutex, PoisonError};
+use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use delivery::policy::{Exhaustion, later};
+use delivery::policy::{Exhaustion, later, patience};
 use delivery::{Jitter, Message, Next, Place, Sender, SignedPart, report};
 use futures::FutureExt;
+use jiff::Timestamp;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
 use payload::webhook::Webhook;
-use payload::{Clock, EventId, WebhookId, own};
+use payload::{Clock, Event, EventId, WebhookId, own};
 use store::StoreError;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::bucket::{Page, log_trouble};
 use crate::lease::Held;
@@ -22,6 +23,12 @@ use crate::{Store, Tick};
 /// minute: a place a minute is not missed by that.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// The right to make one attempt, while it is held: a place of the webhook's organization, and one of all.
+pub(crate) struct Turn<'a>(
+    #[allow(dead_code, reason = "held")] OwnedSemaphorePermit,
+    #[allow(dead_code, reason = "held")] SemaphorePermit<'a>,
+);
+
 /// What a tick knows of a webhook.
 pub(crate) struct Lane {
     /// Places of those who are under way to the webhook, or about to be.
@@ -30,8 +37,20 @@ pub(crate) struct Lane {
     turn: Mutex<()>,
     closed: AtomicBool,
     failures_in_a_row: AtomicU32,
-    /// Whether it fails, as this tick has last noted; `None` while it has noted nothing.
-    failing: StdMutex<Option<bool>>,
+    /// Held by the one who tries whether a failing webhook is well again.
+    probe: Mutex<()>,
+    /// Held by the one who notes how the webhook does.
+    pub(crate) noting: Mutex<()>,
+    noted: StdMutex<Noted>,
+}
+
+/// What this tick has noted of a webhook's health.
+#[derive(Default)]
+struct Noted {
+    /// It noted that the webhook fails.
+    failing: bool,
+    /// It noted that the webhook, which failed since then, is well.
+    well_after: Option<Timestamp>,
 }
 
 impl Lane {
@@ -41,8 +60,14 @@ impl Lane {
             turn: Mutex::new(()),
             closed: AtomicBool::new(closed),
             failures_in_a_row: AtomicU32::new(0),
-            failing: StdMutex::new(None),
+            probe: Mutex::new(()),
+            noting: Mutex::new(()),
+            noted: StdMutex::default(),
         }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -54,14 +79,34 @@ impl Lane {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the webhook's health has changed with this outcome, given what was noted of it before the tick.
-    pub(crate) fn health_changed(&self, noted_before: bool, delivered: bool) -> bool {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = failing.unwrap_or(noted_before) == delivered;
-        if changed {
-            *failing = Some(!delivered);
-        }
-        changed
+    /// Since when the webhook fails, given what was read of it: a success that this tick has noted meanwhile counts.
+    pub(crate) fn failing_since(&self, read: Option<Timestamp>) -> Option<Timestamp> {
+        read.filter(|since| self.noted().well_after != Some(*since))
+    }
+
+    /// The right to try a webhook that fails: one attempt at a time shows whether it still does, while several that hang would take the
+    /// places of others. Nothing where it is well, or has become so meanwhile.
+    async fn probe(&self, read: Option<Timestamp>) -> Option<AsyncGuard<'_, ()>> {
+        self.failing_since(read)?;
+        let guard = self.probe.lock().await;
+        self.failing_since(read).map(|_| guard)
+    }
+
+    /// Whether this tick has noted that it fails.
+    pub(crate) fn is_noted_failing(&self) -> bool {
+        self.noted().failing
+    }
+
+    /// It is noted that it fails.
+    pub(crate) fn note_failing(&self) {
+        self.noted().failing = true;
+    }
+
+    /// It is noted that it is well, where this was read of it before.
+    pub(crate) fn note_well(&self, read: Option<Timestamp>) {
+        let mut noted = self.noted();
+        noted.failing = false;
+        noted.well_after = read.or(noted.well_after);
     }
 }
 
@@ -108,7 +153,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let Some(webhook) = set.live(&delivery.webhook) else {
             return self.cancel(delivery).await;
         };
-        let Some(_permit) = self.turn(held, lane, webhook).await else {
+        let failing_since = set.failing_since(&webhook.id);
+        let _probe = lane.probe(failing_since).await;
+        let Some(_turn) = self.turn(held, lane, webhook).await else {
             self.count(|summary| summary.left += 1);
             return Ok(());
         };
@@ -126,13 +173,12 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         };
         let request = secrets.request(&event, webhook, &message);
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
-        let throttled = outcome.throttled || outcome.retry_after.is_some();
+        let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);
         let next = schedule.settle(delivery, outcome, self.parts.clock.now(), Jitter::random());
         report::attempt(delivery, &next);
-        self.learn(lane, delivery, &next, throttled);
+        self.learn(lane, delivery, &next, patience);
         if self.finish(delivery, &next, &event, webhook).await? {
-            let failing_since = set.failing_since(&webhook.id);
             self.note_outcome(lane, delivery, &next, webhook, failing_since, !own::is_own(&event))
                 .await;
         }
@@ -141,25 +187,25 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
 
     /// The right to make one attempt, when the webhook's rate has a place for it. `None` when that is not soon, or the attempt may not begin
     /// any more: then its delivery waits for another tick.
-    pub(crate) async fn turn(&self, held: &Held, lane: &Lane, webhook: &Webhook) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn turn(&self, held: &Held, lane: &Lane, webhook: &Webhook) -> Option<Turn<'_>> {
         let may_begin = || !lane.is_closed() && self.may_begin(held);
         let Some(rate) = webhook.effective_rate() else {
-            let permit = self.in_flight.acquire().await.ok()?;
-            return may_begin().then_some(permit);
+            let place = self.place(webhook).await?;
+            return may_begin().then_some(place);
         };
         // One waits for the place, the others for their turn: so each is sent at its place, however long it waited for the permit.
         let _turn = lane.turn.lock().await;
         loop {
-            let permit = self.in_flight.acquire().await.ok()?;
+            let place = self.place(webhook).await?;
             if !may_begin() {
                 return None;
             }
             let now = self.parts.clock.now();
             let Place::At(at) = self.parts.pace.take_free(&webhook.id, rate, now) else {
-                return Some(permit);
+                return Some(place);
             };
-            // Nobody sleeps on a permit that another could use.
-            drop(permit);
+            // Nobody sleeps on a place that another could use.
+            drop(place);
             let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
             if wait > LONGEST_PAUSE {
                 lane.close();
@@ -169,8 +215,15 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         }
     }
 
+    /// A place among the attempts under way. That of its organization first: who waits for one of those takes none of the others'.
+    async fn place(&self, webhook: &Webhook) -> Option<Turn<'_>> {
+        let of_organization = self.places_of(&webhook.organization).acquire_owned().await.ok()?;
+        let of_all = self.in_flight.acquire().await.ok()?;
+        Some(Turn(of_organization, of_all))
+    }
+
     /// Closes the lane when going on would do no good.
-    pub(crate) fn learn(&self, lane: &Lane, delivery: &Delivery, next: &Next, throttled: bool) {
+    pub(crate) fn learn(&self, lane: &Lane, delivery: &Delivery, next: &Next, patience: Option<Timestamp>) {
         if *next == Next::Delivered {
             lane.failures_in_a_row.store(0, Ordering::Relaxed);
             return;
@@ -181,13 +234,13 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             .last()
             .is_some_and(|attempt| attempt.error == Some(AttemptError::Timeout));
         let gone = *next == Next::Exhausted(Exhaustion::Gone);
-        if gone || hangs || throttled || in_a_row >= self.parts.settings.failures_in_a_row {
+        if gone || hangs || patience.is_some() || in_a_row >= self.parts.settings.failures_in_a_row {
             lane.close();
         }
-        if let (true, Next::RetryAt(at)) = (throttled, next) {
+        if let Some(until) = patience {
             self.parts
                 .patience
-                .trip_until(&delivery.webhook, self.parts.clock.now(), *at);
+                .trip_until(&delivery.webhook, self.parts.clock.now(), until);
         }
     }
 
@@ -195,7 +248,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery.status = DeliveryStatus::Cancelled;
         delivery.next_attempt = None;
         tracing::info!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "cancelled", "delivery ended");
-        if self.write(delivery).await? {
+        if self.write(delivery, None).await? {
             self.count(|summary| summary.cancelled += 1);
         }
         Ok(())
@@ -205,7 +258,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery.status = DeliveryStatus::Exhausted;
         delivery.next_attempt = None;
         tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "exhausted", error_type = why, "delivery ended");
-        if self.write(delivery).await? {
+        if self.write(delivery, None).await? {
             self.count(|summary| summary.exhausted += 1);
         }
         Ok(())
@@ -216,15 +269,15 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery.status = DeliveryStatus::Due;
         delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
         tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "set_aside", error_type = why, "delivery not attempted");
-        if self.write(delivery).await? {
+        if self.write(delivery, None).await? {
             self.count(|summary| summary.set_aside += 1);
         }
         Ok(())
     }
 
-    /// Writes the delivery under the fence of the lease. `false` when it is no longer ours to write.
-    pub(crate) async fn write(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        let written = self.parts.store.update_delivery(delivery).await?;
+    /// Writes the delivery under the fence of the lease, and what is to be told of it. `false` when it is no longer ours to write.
+    pub(crate) async fn write(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let written = self.parts.store.update_delivery(delivery, tell).await?;
         if !written {
             tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, error_type = "lease_lost", "the outcome is not written: the delivery is another's");
             self.count(|summary| summary.lost += 1);

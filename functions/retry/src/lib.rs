@@ -11,14 +11,15 @@ mod health;
 mod lane;
 mod lease;
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use delivery::{Breaker, Deadline, Pace, Schedule, Sender};
 use futures::{StreamExt, stream};
-use payload::Clock;
 use payload::delivery::DUE_BUCKETS;
 use payload::id::random;
+use payload::{Clock, OrganizationId};
 use store::{Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, WebhookSets};
 use tokio::sync::Semaphore;
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub buckets_at_once: usize,
     /// How many attempts are under way at a time.
     pub in_flight: usize,
+    /// How many of those go to the webhooks of one organization: it must not take all places with what hangs.
+    pub in_flight_per_organization: usize,
     /// How many of those go to one webhook.
     pub in_flight_per_webhook: usize,
     /// How many due deliveries are asked for at a time.
@@ -63,6 +66,7 @@ impl Default for Settings {
             renew_every: Duration::from_secs(20),
             buckets_at_once: 4,
             in_flight: 64,
+            in_flight_per_organization: 24,
             in_flight_per_webhook: 4,
             page: 100,
             failures_in_a_row: 5,
@@ -112,6 +116,7 @@ struct Tick<'a, S, D, C> {
     owner: String,
     deadline: Deadline,
     in_flight: Semaphore,
+    by_organization: Mutex<HashMap<OrganizationId, Arc<Semaphore>>>,
     summary: Mutex<Summary>,
 }
 
@@ -138,6 +143,7 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             owner: format!("{:032x}", u128::from_be_bytes(random())),
             deadline,
             in_flight: Semaphore::new(self.settings.in_flight),
+            by_organization: Mutex::default(),
             summary: Mutex::default(),
         };
         stream::iter(shuffled_buckets())
@@ -162,6 +168,13 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
 }
 
 impl<S, D, C> Tick<'_, S, D, C> {
+    /// The places of an organization among the attempts under way.
+    fn places_of(&self, organization: &OrganizationId) -> Arc<Semaphore> {
+        let mut places = self.by_organization.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(Semaphore::new(self.parts.settings.in_flight_per_organization));
+        Arc::clone(places.entry(organization.clone()).or_insert_with(made))
+    }
+
     fn count(&self, add: impl FnOnce(&mut Summary)) {
         add(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use payload::delivery::DeliveryStatus;
+use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Content;
 use payload::own::{self, News};
 use payload::webhook::{DisabledReason, Format, Rate, Webhook};
@@ -45,6 +45,19 @@ impl World {
     fn add(&self, host: &str, change: impl FnOnce(&mut Webhook)) -> Webhook {
         let mut webhook = webhook(&self.organization, host);
         change(&mut webhook);
+        self.store.add(&webhook);
+        webhook
+    }
+
+    /// A webhook whose deliveries lie in the same bucket.
+    fn add_beside(&self, other: &Webhook, host: &str) -> Webhook {
+        let webhook = webhook_in(&self.organization, host, Delivery::bucket(&other.id));
+        self.store.add(&webhook);
+        webhook
+    }
+
+    fn add_for_another(&self, host: &str) -> Webhook {
+        let webhook = webhook(&organization(), host);
         self.store.add(&webhook);
         webhook
     }
@@ -135,9 +148,9 @@ async fn five_days_without_a_success_disable() {
         None,
         "not a moment too early"
     );
-    tokio::time::advance(Duration::from_secs(31)).await;
-    let second = world.waiting(&bad, 6);
+    tokio::time::advance(Duration::from_secs(90)).await;
     world.tick().await;
+    let second = world.waiting(&bad, 6);
     let disabled = world.store.health(&bad).unwrap().disabled.unwrap();
     assert_eq!(disabled.reason, DisabledReason::Failing);
     assert_eq!(world.store.told(), [(DISABLED.to_owned(), bad.id.to_string())]);
@@ -154,6 +167,92 @@ async fn five_days_without_a_success_disable() {
         6
     );
     assert_eq!(world.store.told().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_by_chance_after_days_disables_nothing() {
+    let world = World::new();
+    let flaky = world.add("flaky.example", |_| {});
+    world
+        .store
+        .mark_failing(&flaky, start() - SignedDuration::from_hours(10 * 24));
+    world.sender.set(&flaky, Behaviour::Answer(500));
+    let event = world.waiting(&flaky, 1);
+    world.tick().await;
+    assert_eq!(world.store.health(&flaky).unwrap().disabled, None);
+    world.sender.set(&flaky, Behaviour::Answer(200));
+    tokio::time::advance(Duration::from_secs(90)).await;
+    world.tick().await;
+    assert_eq!(world.count(&event, &flaky, DeliveryStatus::Delivered, 2), 1);
+    assert_eq!(world.store.health(&flaky).unwrap().failing_since, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_in_the_same_tick_counts_before_what_was_read_earlier() {
+    let world = World::new();
+    let back = world.add("back.example", |_| {});
+    world
+        .store
+        .mark_failing(&back, start() - SignedDuration::from_hours(6 * 24));
+    // All were tried before; the first is taken, and the others meet a receiver that is busy with it.
+    let events = world.waiting(&back, 4);
+    for event in &events {
+        world.store.tried_before(event, &back);
+    }
+    world.sender.set(&back, Behaviour::OnlyFirstSucceeds);
+    world.tick().await;
+    let health = world.store.health(&back).unwrap();
+    assert_eq!(health.disabled, None, "it had just succeeded");
+    assert_eq!(world.store.told_of(&back, RECOVERED), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_ends_when_the_destination_said_and_not_with_the_schedule() {
+    let world = World::new();
+    let back = world.add("back.example", |_| {});
+    let old = world.waiting(&back, 1);
+    for _ in 0..8 {
+        world.store.tried_before(&old[0], &back);
+    }
+    world.sender.set(&back, Behaviour::Unavailable(5));
+    world.tick().await;
+    // That delivery comes again in a day; what is new does not wait for it.
+    world.sender.set(&back, Behaviour::Answer(200));
+    tokio::time::advance(Duration::from_secs(6)).await;
+    let new = world.waiting(&back, 1);
+    world.tick().await;
+    assert_eq!(world.count(&new, &back, DeliveryStatus::Delivered, 1), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_one_webhook_does_not_stand_before_the_rest() {
+    let world = World::new();
+    let stuck = world.add("stuck.example", |_| {});
+    let good = world.add_beside(&stuck, "good.example");
+    world.sender.set(&stuck, Behaviour::Hang);
+    world.waiting(&stuck, 1000);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let events = world.waiting(&good, 3);
+    world.tick().await;
+    assert_eq!(world.count(&events, &good, DeliveryStatus::Delivered, 1), 3);
+    assert!(world.store.calls("due") < 200, "{}", world.store.calls("due"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_with_much_that_hangs_leaves_places_for_others() {
+    let world = World::new();
+    let settings = Settings::default();
+    for i in 0..200 {
+        let hanging = world.add(&format!("hanging{i}.example"), |_| {});
+        world.sender.set(&hanging, Behaviour::Hang);
+        world.waiting(&hanging, 4);
+    }
+    let other = world.add_for_another("other.example");
+    let events = world.waiting(&other, 4);
+    world.tick().await;
+    assert_eq!(world.count(&events, &other, DeliveryStatus::Delivered, 1), 4);
+    let most = world.sender.0.most.load(std::sync::atomic::Ordering::SeqCst) as usize;
+    assert!(most <= settings.in_flight_per_organization + 4, "{most}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,8 +56,6 @@ pub struct Outcome {
     pub attempt: Attempt,
     /// When the destination asked us to come again.
     pub retry_after: Option<RetryAfter>,
-    /// Whether the destination asks for patience and has nothing against the message.
-    pub throttled: bool,
     /// Why no repetition changes the answer, where that is so.
     pub rejection: Option<Rejection>,
 }
@@ -123,10 +121,10 @@ pub async fn attempt(client: &Client, at: Timestamp, request: Request<'_>, limit
             duration_ms: u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX),
             status: answer.status,
             error,
+            throttled: verdict == Some(Verdict::Throttled),
             answer: kept_text(&answer.body, answer.cut),
         },
         retry_after: answer.retry_after,
-        throttled: verdict == Some(Verdict::Throttled),
         rejection: match verdict {
             Some(Verdict::Final(rejection)) => Some(rejection),
             _ => None,
@@ -182,9 +180,8 @@ fn headers(at: Timestamp, request: Request<'_>, signed: Option<&[u8]>) -> Result
         headers.append(name, value);
     }
     // Ours come last: nothing takes their place.
-    if !request.format.is_chat() {
-        headers.insert(HOPS, HeaderValue::from(u16::from(request.hops) + 1));
-    }
+    // Also to chats: what a team takes for one may be another hub.
+    headers.insert(HOPS, HeaderValue::from(u16::from(request.hops) + 1));
     headers.extend(
         request
             .message
@@ -209,7 +206,7 @@ fn headers(at: Timestamp, request: Request<'_>, signed: Option<&[u8]>) -> Result
 fn refusal_class(refusal: Refusal) -> AttemptError {
     match refusal {
         Refusal::NoAddress => AttemptError::Dns,
-        Refusal::NotHttps | Refusal::OwnHost | Refusal::Address(_) => AttemptError::Blocked,
+        Refusal::NotHttps | Refusal::Port | Refusal::OwnHost | Refusal::Address(_) => AttemptError::Blocked,
     }
 }
 

@@ -41,7 +41,6 @@ const RETRY_AFTER_CEILING: Duration = hours(24);
 /// a destination that asks for a second's patience use up days of retries within seconds.
 const FREE_THROTTLES: usize = 20;
 
-const TOO_MANY_REQUESTS: u16 = 429;
 const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// How long to wait before each attempt of a delivery: the first entry before the first, and so on, each after the attempt before it.
@@ -89,9 +88,8 @@ impl Schedule {
                 Exhaustion::Refused
             });
         }
-        let throttled = |attempt: &&Attempt| attempt.status == Some(TOO_MANY_REQUESTS);
-        let earlier_throttles = earlier.iter().filter(throttled).count();
-        let throttles = earlier_throttles + usize::from(outcome.throttled);
+        let earlier_throttles = earlier.iter().filter(|attempt| attempt.throttled).count();
+        let throttles = earlier_throttles + usize::from(attempt.throttled);
         let counted = earlier.len() + 1 - throttles.min(FREE_THROTTLES);
         let Some(delay) = self.0.get(counted.max(1)) else {
             return Next::Exhausted(Exhaustion::Schedule);
@@ -99,12 +97,12 @@ impl Schedule {
         let scheduled = jitter.spread(*delay);
         let asked = outcome
             .retry_after
-            .filter(|_| outcome.throttled || attempt.status == Some(SERVICE_UNAVAILABLE))
+            .filter(|_| attempt.throttled || attempt.status == Some(SERVICE_UNAVAILABLE))
             .map(|retry_after| retry_after.wait(now).clamp(RETRY_AFTER_FLOOR, RETRY_AFTER_CEILING));
         let wait = match asked {
             None => scheduled,
             // It will be ready then, and coming so soon costs no attempt of the schedule.
-            Some(asked) if outcome.throttled && throttles <= FREE_THROTTLES => asked,
+            Some(asked) if attempt.throttled && throttles <= FREE_THROTTLES => asked,
             // Never before it asked for, and never more often than the schedule.
             Some(asked) => asked.max(scheduled),
         };
@@ -122,6 +120,23 @@ impl Schedule {
         delivery.record(outcome.attempt);
         next
     }
+}
+
+/// How long a destination that throttles without a word about when is left alone.
+const UNTOLD_PATIENCE: Duration = minutes(1);
+
+/// Until when the destination wants to be left alone, whatever is sent to it: where it throttles, or is not available and says for how long.
+#[must_use]
+pub fn patience(outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+    let asked = outcome
+        .retry_after
+        .map(|retry_after| retry_after.wait(now).clamp(RETRY_AFTER_FLOOR, RETRY_AFTER_CEILING));
+    let is_throttled = outcome.attempt.throttled;
+    let asks = is_throttled || outcome.attempt.status == Some(SERVICE_UNAVAILABLE);
+    asked
+        .filter(|_| asks)
+        .or(is_throttled.then_some(UNTOLD_PATIENCE))
+        .map(|wait| later(now, wait))
 }
 
 /// What becomes of a delivery after an attempt.
@@ -237,10 +252,10 @@ mod tests {
                 duration_ms: 5,
                 status: Some(status),
                 error,
+                throttled: status == 429,
                 answer: None,
             },
             retry_after: None,
-            throttled: status == 429,
             rejection: (status == 410).then_some(GONE),
         }
     }
@@ -259,10 +274,10 @@ mod tests {
                 duration_ms: 5,
                 status: None,
                 error: Some(error),
+                throttled: false,
                 answer: None,
             },
             retry_after: None,
-            throttled: false,
             rejection: None,
         }
     }
@@ -414,16 +429,20 @@ mod tests {
         let schedule = Schedule::default();
         for status in [200, 403] {
             let throttled = |retry_after| Outcome {
-                throttled: true,
                 retry_after: RetryAfter::parse(retry_after),
                 attempt: Attempt {
                     error: Some(AttemptError::Status),
+                    throttled: true,
                     ..answered(status).attempt
                 },
                 ..answered(status)
             };
             let wait = |outcome| wait_of(schedule.decide(&[], &outcome, at(0), Jitter::NONE), at(0)).as_secs();
             assert_eq!((wait(throttled("")), wait(throttled("7"))), (60, 7), "{status}");
+            // It uses up no step of the schedule, however it was said.
+            let earlier = vec![throttled("").attempt; FREE_THROTTLES - 1];
+            let wait = wait_of(schedule.decide(&earlier, &throttled("7"), at(0), Jitter::NONE), at(0));
+            assert_eq!(wait.as_secs(), 7, "{status}");
         }
     }
 

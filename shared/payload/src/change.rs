@@ -52,6 +52,14 @@ impl Event {
         self.content(&self.data)
     }
 
+    /// `previousAttributes` as JSON, where the provider sends them.
+    ///
+    /// # Errors
+    /// As [`Self::data_json`].
+    pub fn previous_attributes_json(&self) -> Result<Option<Cow<'_, [u8]>>, BrokenEvent> {
+        self.previous_attributes.as_ref().map(|content| self.content(content)).transpose()
+    }
+
     /// What changed: the changes that the metadata names, in their order, and then the other members of `previousAttributes`, by name.
     /// A value of `previousAttributes` is told beside the member of `data` that has the same name. Texts stand as they are, numbers with
     /// every digit, objects and arrays as JSON without spaces, and `null` as an empty text.
@@ -124,12 +132,16 @@ fn readable(value: &RawValue) -> String {
     }
 }
 
-/// A text of at most [`MAX_VALUE_BYTES`], cut at a character's end.
 fn shortened(text: &str) -> String {
-    if text.len() <= MAX_VALUE_BYTES {
+    shortened_to(text, MAX_VALUE_BYTES)
+}
+
+/// A text of at most so many bytes, cut at a character's end.
+pub(crate) fn shortened_to(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(MAX_VALUE_BYTES - ELLIPSIS.len_utf8());
+    let end = text.floor_char_boundary(most.saturating_sub(ELLIPSIS.len_utf8()));
     let mut short = text[..end].to_owned();
     short.push(ELLIPSIS);
     short

@@ -57,6 +57,9 @@ pub struct Attempt {
     /// What went wrong; `None` is success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<AttemptError>,
+    /// Whether the destination asked for patience and had nothing against the message, by 429 or by its platform's own word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub throttled: bool,
     /// The start of the answer's body, kept only of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,

@@ -210,9 +210,9 @@ impl Event {
         json.pop();
         json.extend_from_slice(b",\"data\":");
         json.extend_from_slice(&self.content(&self.data)?);
-        if let Some(previous) = &self.previous_attributes {
+        if let Some(previous) = self.previous_attributes_json()? {
             json.extend_from_slice(b",\"previousAttributes\":");
-            json.extend_from_slice(&self.content(previous)?);
+            json.extend_from_slice(&previous);
         }
         json.push(b'}');
         Ok(json)

@@ -1,4 +1,4 @@
-//! `data` as names and values, for where a document has to stand in a URL.
+//! `data` and `previousAttributes` as names and values, for where a document has to stand in a URL.
 
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ const MAX_FIELDS: usize = 1000;
 /// The deepest nesting that names can tell; what lies below is JSON in a text.
 const MAX_DEPTH: usize = 8;
 
-/// The fields of `data`.
+/// The fields of `data`, and behind them those of `previousAttributes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatData {
     /// Names and values in the order of the document: `data[a][0]`.
@@ -23,20 +23,26 @@ pub struct FlatData {
 }
 
 impl Event {
-    /// `data` as names and values: members and elements in brackets, texts as they stand, numbers with every digit. `null`, an empty object
+    /// `data` and `previousAttributes` as names and values: members and elements in brackets, texts as they stand, numbers with every digit. `null`, an empty object
     /// and an empty array are an empty text. What has a bracket in its name is left out, since it could be read as something else.
     ///
     /// # Errors
     /// When the stored parts do not fit together.
     pub fn flat_data(&self) -> Result<FlatData, BrokenEvent> {
-        let json = self.data_json()?;
-        let document = Document::parse(&json).map_err(|_| BrokenEvent::Span)?;
         let mut flat = FlatData {
             fields: Vec::new(),
             complete: true,
         };
-        if let Some(root) = document.at("") {
-            flat.add("data".to_owned(), root, 0);
+        let parts = [
+            ("data", Some(self.data_json()?)),
+            ("previousAttributes", self.previous_attributes_json()?),
+        ];
+        for (name, json) in parts {
+            let Some(json) = json else { continue };
+            let document = Document::parse(&json).map_err(|_| BrokenEvent::Span)?;
+            if let Some(root) = document.at("") {
+                flat.add(name.to_owned(), root, 0);
+            }
         }
         Ok(flat)
     }

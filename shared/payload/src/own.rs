@@ -180,6 +180,7 @@ mod tests {
         let webhook = webhook();
         let now: Timestamp = "2025-03-25T13:31:00Z".parse().unwrap();
         let attempt = Attempt {
+            throttled: false,
             at: now,
             duration_ms: 3,
             status: None,

@@ -166,6 +166,8 @@ pub const MAX_HEADER_VALUE_BYTES: usize = 4096;
 
 /// Names that are ours, or that belong to the connection (RFC 9110 section 7.6.1) and to the form of the message.
 const RESERVED_HEADERS: &[&str] = &[
+    // Answers are read as they come: nothing would decompress them.
+    "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",
@@ -395,6 +397,7 @@ mod tests {
             "Transfer-Encoding",
             "Proxy-Authorization",
             "Content-Type",
+            "Accept-Encoding",
         ] {
             assert_eq!(header(name, "x"), Err(InvalidHeader::Reserved), "{name}");
         }

@@ -171,7 +171,8 @@ pub trait WebhookSets: Send + Sync {
     fn webhook_set(&self, organization: &OrganizationId) -> impl Future<Output = Result<WebhookSet>> + Send;
 }
 
-/// Writes how webhooks do. Each tells whether that is news, so that it is told once. (webhooks: `UpdateItem` on health items)
+/// Writes how webhooks do. Each tells whether that is news; then the event that tells it is stored by the same write, so that it is told
+/// once, and not lost either. (webhooks: `UpdateItem` on health items; events: `PutItem`)
 pub trait HealthLog: Send + Sync {
     /// Notes that a webhook has been failing since then; keeps an earlier time that is there already.
     fn set_failing(
@@ -179,32 +180,46 @@ pub trait HealthLog: Send + Sync {
         organization: &OrganizationId,
         webhook: &WebhookId,
         since: Timestamp,
+        tell: Option<&Event>,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Notes that it is well again.
     fn clear_failing(
         &self,
         organization: &OrganizationId,
         webhook: &WebhookId,
+        tell: Option<&Event>,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Notes that it is sent nothing any more; keeps an earlier reason.
+    /// Notes that it is sent nothing any more; keeps an earlier reason. With `failing_since` only while it has been failing since then:
+    /// a success meanwhile counts.
     fn disable(
         &self,
         organization: &OrganizationId,
         webhook: &WebhookId,
         disabled: &Disabled,
+        failing_since: Option<Timestamp>,
+        tell: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// Records deliveries. (deliveries: `Query`, `GetItem`, `PutItem`)
+/// Records deliveries. The event that tells of an outcome is stored by the same write. (deliveries: `Query`, `GetItem`, `PutItem`; events:
+/// `PutItem`)
 pub trait Deliveries: Send + Sync {
     /// All deliveries of an event, consistently read: what is recorded is not sent again.
     fn deliveries_of(&self, event: &EventId) -> impl Future<Output = Result<Vec<Delivery>>> + Send;
     /// One delivery, consistently read.
     fn delivery(&self, event: &EventId, webhook: &WebhookId) -> impl Future<Output = Result<Option<Delivery>>> + Send;
     /// Records a delivery for the first time. `false` when it is recorded already: then that record stands.
-    fn create_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<bool>> + Send;
+    fn create_delivery(
+        &self,
+        delivery: &Delivery,
+        tell: Option<&Event>,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Writes the outcome of a further attempt under `delivery.fence`. `false` when a later owner wrote meanwhile, or it is no longer due.
-    fn update_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<bool>> + Send;
+    fn update_delivery(
+        &self,
+        delivery: &Delivery,
+        tell: Option<&Event>,
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// The right to send what is due in one bucket, for a while.
@@ -220,16 +235,29 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
+/// What the index says of a delivery that is due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// When its next attempt is due.
+    pub at: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// The webhook.
+    pub webhook: WebhookId,
+}
+
 /// Finds what is due, and shares the buckets between overlapping ticks. (deliveries: `Query` on `due`; registry: `UpdateItem` on leases)
 pub trait DueQueue: Send + Sync {
-    /// The deliveries of a bucket whose next attempt is at `until` or before, oldest first, at most `limit`. The index is eventually
-    /// consistent: read the delivery itself before acting on it.
+    /// The deliveries of a bucket whose next attempt is from `from` to `until`, oldest first and, with `after`, behind that one, at most
+    /// `limit`. The index is eventually consistent: read the delivery itself before acting on it.
     fn due(
         &self,
         bucket: u8,
+        from: Timestamp,
         until: Timestamp,
+        after: Option<&Due>,
         limit: u16,
-    ) -> impl Future<Output = Result<Vec<(EventId, WebhookId)>>> + Send;
+    ) -> impl Future<Output = Result<Vec<Due>>> + Send;
     /// Takes the lease of a bucket until then, when nobody holds it at `now`.
     fn take_lease(
         &self,
@@ -248,12 +276,20 @@ pub trait DueQueue: Send + Sync {
 pub trait Webhooks: Send + Sync {
     /// Stores a new webhook with its secrets and counts the set's version, all or nothing.
     fn create_webhook(&self, webhook: &Webhook, secrets: &WebhookSecrets) -> impl Future<Output = Result<()>> + Send;
+    /// A webhook of this organization, and how often it was changed, its secrets included: what a change of it is made for. Secrets
+    /// that are read after this are covered by it too.
+    fn webhook_to_change(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> impl Future<Output = Result<Option<(Webhook, u64)>>> + Send;
     /// Replaces what a webhook says and, where given, its secrets, and counts the set's version, all or nothing. With `enable` what
-    /// Hookline disabled by itself is taken back. [`StoreError::Conflict`] when it is no longer as `before`.
+    /// Hookline disabled by itself is taken back. [`StoreError::Conflict`] when it or its secrets were changed since `revision`, or when
+    /// it is gone.
     fn update_webhook(
         &self,
-        before: &Webhook,
         webhook: &Webhook,
+        revision: u64,
         secrets: Option<&WebhookSecrets>,
         enable: bool,
     ) -> impl Future<Output = Result<()>> + Send;

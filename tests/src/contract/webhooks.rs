@@ -11,9 +11,9 @@ use payload::webhook::{
 };
 use payload::{OrganizationId, WebhookId};
 use secrecy::ExposeSecret;
-use store::{DestinationSecrets, Dynamo, HealthLog, StoreError, WebhookSets, Webhooks};
+use store::{DestinationSecrets, Dynamo, Events, HealthLog, StoreError, WebhookSets, Webhooks};
 
-use super::now;
+use super::{event, now};
 
 fn webhook(organization: &OrganizationId) -> Webhook {
     Webhook {
@@ -50,6 +50,14 @@ async fn stored(store: &Dynamo) -> Webhook {
         .await
         .expect("create");
     webhook
+}
+
+/// How often a webhook was changed that is there.
+async fn revision(store: &Dynamo, webhook: &Webhook) -> u64 {
+    let found = store.webhook_to_change(&webhook.organization, &webhook.id).await;
+    let (found, revision) = found.expect("read").expect("it is there");
+    assert_eq!(found, *webhook);
+    revision
 }
 
 async fn secret_values(store: &Dynamo, webhook: &WebhookId) -> (Vec<String>, Vec<(String, String)>) {
@@ -95,6 +103,7 @@ pub(super) async fn they_count_their_sets_version(store: &Dynamo) {
 
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.webhook(&stranger, &first.id).await, Ok(None));
+    assert_eq!(store.webhook_to_change(&stranger, &first.id).await, Ok(None));
     assert_eq!(store.delete_webhook(&stranger, &first.id).await, Ok(false));
     assert_eq!(store.delete_webhook(&organization, &first.id).await, Ok(true));
     let left = store.webhook_set(&organization).await.expect("set");
@@ -119,7 +128,8 @@ pub(super) async fn one_is_replaced_with_its_secrets(store: &Dynamo) {
         ..before.clone()
     };
     let old_secrets = secret_values(store, &before.id).await;
-    assert_eq!(store.update_webhook(&before, &after, None, false).await, Ok(()));
+    let at_first = revision(store, &before).await;
+    assert_eq!(store.update_webhook(&after, at_first, None, false).await, Ok(()));
     assert_eq!(store.webhook(organization, &before.id).await, Ok(Some(after.clone())));
     assert_eq!(secret_values(store, &before.id).await, old_secrets, "they stay");
     let next = store.webhook_set(organization).await.expect("set");
@@ -131,17 +141,15 @@ pub(super) async fn one_is_replaced_with_its_secrets(store: &Dynamo) {
         ..before.clone()
     };
     let late = store
-        .update_webhook(&before, &other, Some(&secrets("whsec_late")), true)
+        .update_webhook(&other, at_first, Some(&secrets("whsec_late")), true)
         .await;
-    assert_eq!(late, Err(StoreError::Conflict), "it is no longer as before");
+    assert_eq!(late, Err(StoreError::Conflict), "it was changed since");
     assert_eq!(secret_values(store, &before.id).await, old_secrets, "all or nothing");
     assert_eq!(store.webhook(organization, &before.id).await, Ok(Some(after.clone())));
 
     let rotated = secrets("whsec_y");
-    assert_eq!(
-        store.update_webhook(&after, &before, Some(&rotated), false).await,
-        Ok(())
-    );
+    let next = revision(store, &after).await;
+    assert_eq!(store.update_webhook(&before, next, Some(&rotated), false).await, Ok(()));
     assert_eq!(store.webhook(organization, &before.id).await, Ok(Some(before.clone())));
     let (signing, headers) = secret_values(store, &before.id).await;
     assert_eq!(signing, ["whsec_y"]);
@@ -151,20 +159,20 @@ pub(super) async fn one_is_replaced_with_its_secrets(store: &Dynamo) {
         organization: OrganizationId::generate(now()),
         ..before.clone()
     };
-    assert!(matches!(
-        store.update_webhook(&before, &moved, None, false).await,
-        Err(StoreError::Refused(_))
-    ));
-    let unknown = webhook(organization);
-    assert_eq!(
-        store.update_webhook(&unknown, &unknown, None, false).await,
-        Err(StoreError::Conflict),
-        "a change makes no webhook"
-    );
+    let last = revision(store, &before).await;
+    for unknown in [moved, webhook(organization)] {
+        for revision in [0, last] {
+            assert_eq!(
+                store.update_webhook(&unknown, revision, None, false).await,
+                Err(StoreError::Conflict),
+                "a change makes no webhook"
+            );
+        }
+    }
     assert_eq!(store.delete_webhook(organization, &before.id).await, Ok(true));
     assert_eq!(
         store
-            .update_webhook(&before, &after, Some(&secrets("whsec_z")), false)
+            .update_webhook(&after, last, Some(&secrets("whsec_z")), false)
             .await,
         Err(StoreError::Conflict),
         "a deleted one stays deleted"
@@ -174,6 +182,7 @@ pub(super) async fn one_is_replaced_with_its_secrets(store: &Dynamo) {
 
 pub(super) async fn of_concurrent_changes_one_wins(store: &Arc<Dynamo>) {
     let before = stored(store).await;
+    let revision = revision(store, &before).await;
     let mut changes = tokio::task::JoinSet::new();
     for number in 0..8 {
         let (store, before) = (Arc::clone(store), before.clone());
@@ -183,7 +192,7 @@ pub(super) async fn of_concurrent_changes_one_wins(store: &Arc<Dynamo>) {
                 ..before.clone()
             };
             let secrets = secrets(&format!("whsec_{number}"));
-            let changed = store.update_webhook(&before, &after, Some(&secrets), false).await;
+            let changed = store.update_webhook(&after, revision, Some(&secrets), false).await;
             (number, changed)
         });
     }
@@ -201,6 +210,57 @@ pub(super) async fn of_concurrent_changes_one_wins(store: &Arc<Dynamo>) {
         ),
         None => assert_eq!((name, signing), (before.name, vec!["whsec_x".to_owned()])),
     }
+}
+
+pub(super) async fn a_change_of_the_secrets_alone_is_a_change(store: &Dynamo) {
+    let webhook = stored(store).await;
+    let read_by_both = revision(store, &webhook).await;
+    let (one, other) = (secrets("whsec_one"), secrets("whsec_other"));
+    assert_eq!(
+        store.update_webhook(&webhook, read_by_both, Some(&one), false).await,
+        Ok(())
+    );
+    let late = store.update_webhook(&webhook, read_by_both, Some(&other), false).await;
+    assert_eq!(late, Err(StoreError::Conflict), "it would undo what it never saw");
+    let led_away = Webhook {
+        url: DestinationUrl::parse("https://example.org/", HttpPolicy::HttpsOnly).expect("a good URL"),
+        ..webhook.clone()
+    };
+    assert_eq!(
+        store.update_webhook(&led_away, read_by_both, None, false).await,
+        Err(StoreError::Conflict),
+        "nor may what leaves the secrets alone be decided by older ones"
+    );
+    let (signing, headers) = secret_values(store, &webhook.id).await;
+    assert_eq!(signing, ["whsec_one"]);
+    assert_eq!(headers, [("X-Api-Key".to_owned(), "key of whsec_one".to_owned())]);
+    let now_read = revision(store, &webhook).await;
+    assert_eq!(
+        store.update_webhook(&webhook, now_read, Some(&other), false).await,
+        Ok(())
+    );
+    assert_eq!(secret_values(store, &webhook.id).await.0, ["whsec_other"]);
+}
+
+pub(super) async fn of_concurrent_changes_of_the_secrets_one_wins(store: &Arc<Dynamo>) {
+    let webhook = stored(store).await;
+    let revision = revision(store, &webhook).await;
+    let mut changes = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let (store, webhook) = (Arc::clone(store), webhook.clone());
+        changes.spawn(async move {
+            let value = format!("whsec_{number}");
+            let secrets = secrets(&value);
+            let changed = store.update_webhook(&webhook, revision, Some(&secrets), false).await;
+            (value, changed)
+        });
+    }
+    let outcomes = changes.join_all().await;
+    let won: Vec<_> = outcomes.iter().filter(|(_, changed)| changed.is_ok()).collect();
+    assert!(won.len() <= 1, "{outcomes:?}");
+    let (signing, _) = secret_values(store, &webhook.id).await;
+    let expected = won.first().map_or("whsec_x", |(value, _)| value);
+    assert_eq!(signing, [expected]);
 }
 
 pub(super) async fn their_secrets_come_back_as_they_were(store: &Dynamo) {
@@ -240,7 +300,7 @@ pub(super) async fn health_is_an_item_of_its_own(store: &Dynamo) {
     assert_eq!(store.health(organization, id).await, Ok(None));
     let before = store.webhook_set(organization).await.expect("set");
     assert!(before.health.is_empty());
-    assert_eq!(store.set_failing(organization, id, now()).await, Ok(true));
+    assert_eq!(store.set_failing(organization, id, now(), None).await, Ok(true));
     let health = Health {
         webhook: id.clone(),
         failing_since: Some(now()),
@@ -253,10 +313,10 @@ pub(super) async fn health_is_an_item_of_its_own(store: &Dynamo) {
         Arc::ptr_eq(&before.webhooks, &set.webhooks),
         "the registrations are not read again for it"
     );
-    assert_eq!(store.clear_failing(organization, id).await, Ok(true));
+    assert_eq!(store.clear_failing(organization, id, None).await, Ok(true));
     assert!(store.webhook_set(organization).await.expect("set").health.is_empty());
     assert_eq!(store.health(organization, id).await, Ok(None), "nothing to say");
-    assert_eq!(store.set_failing(organization, id, now()).await, Ok(true));
+    assert_eq!(store.set_failing(organization, id, now(), None).await, Ok(true));
     assert_eq!(store.delete_webhook(organization, id).await, Ok(true));
     assert_eq!(
         store.health(organization, id).await,
@@ -270,23 +330,37 @@ pub(super) async fn each_change_of_health_is_news_once(store: &Dynamo) {
     let (organization, id) = (&webhook.organization, &webhook.id);
     let later = now() + SignedDuration::from_secs(60);
     assert_eq!(
-        store.clear_failing(organization, id).await,
+        store.clear_failing(organization, id, None).await,
         Ok(false),
         "it never failed"
     );
     assert_eq!(store.health(organization, id).await, Ok(None), "and that makes no item");
-    assert_eq!(store.set_failing(organization, id, now()).await, Ok(true));
-    assert_eq!(store.set_failing(organization, id, later).await, Ok(false));
+    assert_eq!(store.set_failing(organization, id, now(), None).await, Ok(true));
+    assert_eq!(store.set_failing(organization, id, later, None).await, Ok(false));
     let gone = Disabled {
         at: later,
         reason: DisabledReason::Gone,
     };
+    let early = event(organization, None, "told_0");
+    let since = store.disable(organization, id, &gone, Some(later), &early).await;
+    assert_eq!(since, Ok(false), "it has not failed since then: it was well meanwhile");
+    assert_eq!(store.event(&early.id).await, Ok(None), "what is no news is not told");
     let failing = Disabled {
         at: now(),
         reason: DisabledReason::Failing,
     };
-    assert_eq!(store.disable(organization, id, &gone).await, Ok(true));
-    assert_eq!(store.disable(organization, id, &failing).await, Ok(false));
+    assert_eq!(
+        store
+            .disable(organization, id, &gone, Some(now()), &event(organization, None, "told_1"))
+            .await,
+        Ok(true)
+    );
+    assert_eq!(
+        store
+            .disable(organization, id, &failing, None, &event(organization, None, "told_2"))
+            .await,
+        Ok(false)
+    );
     let health = store
         .health(organization, id)
         .await
@@ -297,8 +371,8 @@ pub(super) async fn each_change_of_health_is_news_once(store: &Dynamo) {
         (Some(now()), Some(gone.clone())),
         "what came first stands"
     );
-    assert_eq!(store.clear_failing(organization, id).await, Ok(true));
-    assert_eq!(store.clear_failing(organization, id).await, Ok(false));
+    assert_eq!(store.clear_failing(organization, id, None).await, Ok(true));
+    assert_eq!(store.clear_failing(organization, id, None).await, Ok(false));
     let health = store
         .health(organization, id)
         .await
@@ -306,7 +380,7 @@ pub(super) async fn each_change_of_health_is_news_once(store: &Dynamo) {
         .expect("something");
     assert_eq!((health.failing_since, health.disabled), (None, Some(gone)));
     assert_eq!(
-        store.set_failing(organization, id, later).await,
+        store.set_failing(organization, id, later, None).await,
         Ok(true),
         "it fails anew"
     );
@@ -319,23 +393,34 @@ pub(super) async fn enabling_takes_back_what_was_disabled(store: &Dynamo) {
         at: now(),
         reason: DisabledReason::Failing,
     };
-    assert_eq!(store.set_failing(organization, id, now()).await, Ok(true));
-    assert_eq!(store.disable(organization, id, &disabled).await, Ok(true));
-    assert_eq!(store.update_webhook(&webhook, &webhook, None, false).await, Ok(()));
+    assert_eq!(store.set_failing(organization, id, now(), None).await, Ok(true));
+    assert_eq!(
+        store
+            .disable(organization, id, &disabled, None, &event(organization, None, "told_3"))
+            .await,
+        Ok(true)
+    );
+    let enable = async |enable: bool| {
+        let revision = revision(store, &webhook).await;
+        store.update_webhook(&webhook, revision, None, enable).await
+    };
+    assert_eq!(enable(false).await, Ok(()));
     assert!(
         store.health(organization, id).await.expect("health").is_some(),
         "only when asked to"
     );
-    assert_eq!(store.update_webhook(&webhook, &webhook, None, true).await, Ok(()));
+    assert_eq!(enable(true).await, Ok(()));
     assert_eq!(
         store.health(organization, id).await,
         Ok(None),
         "also since when it failed: or it would be disabled again by its next failure"
     );
+    assert_eq!(enable(true).await, Ok(()), "there may be nothing to take back");
     assert_eq!(
-        store.update_webhook(&webhook, &webhook, None, true).await,
-        Ok(()),
-        "there may be nothing to take back"
+        store
+            .disable(organization, id, &disabled, None, &event(organization, None, "told_4"))
+            .await,
+        Ok(true),
+        "news again"
     );
-    assert_eq!(store.disable(organization, id, &disabled).await, Ok(true), "news again");
 }

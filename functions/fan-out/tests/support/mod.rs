@@ -5,7 +5,7 @@
     reason = "a test may fail by panicking; not every test uses everything"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use payload::webhook::{
 };
 use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
 use store::item::EventItem;
-use store::{Deliveries, DestinationSecrets, Events, HealthLog, PutEvent, StoreError, WebhookSet, WebhookSets};
+use store::{Deliveries, DestinationSecrets, HealthLog, StoreError, WebhookSet, WebhookSets};
 
 /// A clock that goes with tokio's, so that a paused test has paused time everywhere.
 #[derive(Debug, Clone)]
@@ -70,6 +70,9 @@ pub(crate) struct State {
     pub(crate) secrets: Mutex<HashMap<String, WebhookSecrets>>,
     pub(crate) deliveries: Mutex<BTreeMap<(EventId, WebhookId), Delivery>>,
     pub(crate) told: Mutex<Vec<Event>>,
+    creating: AtomicU32,
+    /// The most deliveries that were created at a time.
+    pub(crate) most_creating: AtomicU32,
     pub(crate) calls: Mutex<HashMap<&'static str, u32>>,
     rule: Mutex<Option<FaultRule>>,
 }
@@ -224,41 +227,32 @@ impl DestinationSecrets for Fake {
     }
 }
 
-impl Events for Fake {
-    async fn put_event(&self, event: &Event) -> Result<PutEvent, StoreError> {
-        self.enter("put_event", event.id.as_str()).await?;
-        assert!(payload::own::is_own(event), "no other event is published here");
-        let mut told = self.0.told.lock().unwrap();
-        if told.iter().any(|known| known.id == event.id) {
-            return Ok(PutEvent::Duplicate);
-        }
-        told.push(event.clone());
-        Ok(PutEvent::Stored)
-    }
-
-    async fn event(&self, _: &EventId) -> Result<Option<Event>, StoreError> {
-        unreachable!("fan-out has the event from the stream")
-    }
-}
-
 impl HealthLog for Fake {
     async fn set_failing(
         &self,
         organization: &OrganizationId,
         webhook: &WebhookId,
         since: Timestamp,
+        tell: Option<&Event>,
     ) -> Result<bool, StoreError> {
         self.enter("set_failing", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| {
+        let news = self.change_health(organization, webhook, |health| {
             let news = health.failing_since.is_none();
             health.failing_since.get_or_insert(since);
             news
-        }))
+        });
+        Ok(self.tell_if(news, tell))
     }
 
-    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
+    async fn clear_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        tell: Option<&Event>,
+    ) -> Result<bool, StoreError> {
         self.enter("clear_failing", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| health.failing_since.take().is_some()))
+        let news = self.change_health(organization, webhook, |health| health.failing_since.take().is_some());
+        Ok(self.tell_if(news, tell))
     }
 
     async fn disable(
@@ -266,13 +260,30 @@ impl HealthLog for Fake {
         organization: &OrganizationId,
         webhook: &WebhookId,
         disabled: &Disabled,
+        failing_since: Option<Timestamp>,
+        tell: &Event,
     ) -> Result<bool, StoreError> {
         self.enter("disable", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| {
-            let news = health.disabled.is_none();
-            health.disabled.get_or_insert_with(|| disabled.clone());
+        let news = self.change_health(organization, webhook, |health| {
+            let holds = failing_since.is_none() || health.failing_since == failing_since;
+            let news = holds && health.disabled.is_none();
+            if news {
+                health.disabled = Some(disabled.clone());
+            }
             news
-        }))
+        });
+        Ok(self.tell_if(news, Some(tell)))
+    }
+}
+
+impl Fake {
+    /// What is told by the write that is news.
+    fn tell_if(&self, news: bool, tell: Option<&Event>) -> bool {
+        if let Some(event) = tell.filter(|_| news) {
+            assert!(payload::own::is_own(event), "no other event is published here");
+            self.0.told.lock().unwrap().push(event.clone());
+        }
+        news
     }
 }
 
@@ -294,8 +305,12 @@ impl Deliveries for Fake {
         unreachable!("fan-out reads all deliveries of an event at once")
     }
 
-    async fn create_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        self.enter("create_delivery", delivery.event.as_str()).await?;
+    async fn create_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let creating = self.0.creating.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most_creating.fetch_max(creating, Ordering::SeqCst);
+        let entered = self.enter("create_delivery", delivery.event.as_str()).await;
+        self.0.creating.fetch_sub(1, Ordering::SeqCst);
+        entered?;
         let due = delivery.status == DeliveryStatus::Due;
         assert_eq!(
             delivery.next_attempt.is_some(),
@@ -308,10 +323,10 @@ impl Deliveries for Fake {
             return Ok(false);
         }
         deliveries.insert(key, delivery.clone());
-        Ok(true)
+        Ok(self.tell_if(true, tell))
     }
 
-    async fn update_delivery(&self, _: &Delivery) -> Result<bool, StoreError> {
+    async fn update_delivery(&self, _: &Delivery, _: Option<&Event>) -> Result<bool, StoreError> {
         unreachable!("fan-out only creates")
     }
 }
@@ -324,11 +339,14 @@ pub(crate) enum Behaviour {
     Hang,
     Panic,
     Slow(Duration),
+    /// The next request fails at once, and those after it succeed after this time.
+    FirstFails(Duration),
 }
 
 #[derive(Default)]
 pub(crate) struct SenderState {
     behaviours: Mutex<HashMap<String, Behaviour>>,
+    failed: Mutex<HashSet<String>>,
     pub(crate) sent: Mutex<Vec<Sent>>,
     pub(crate) in_flight: AtomicU32,
     pub(crate) most_in_flight: AtomicU32,
@@ -427,10 +445,20 @@ impl Sender for FakeSender {
                 tokio::time::sleep(time).await;
                 (Some(200), None)
             }
+            Behaviour::FirstFails(time) => {
+                if self.0.failed.lock().unwrap().insert(host.clone()) {
+                    tokio::task::yield_now().await;
+                    (Some(500), Some(AttemptError::Status))
+                } else {
+                    tokio::time::sleep(time).await;
+                    (Some(200), None)
+                }
+            }
             Behaviour::Panic => panic!("told to, with a secret-in-the-message"),
         };
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
         let attempt = Attempt {
+            throttled: status == Some(429),
             at: start(),
             duration_ms: 1,
             status,
@@ -438,7 +466,6 @@ impl Sender for FakeSender {
             answer: Some("secret-in-the-answer".into()),
         };
         Outcome {
-            throttled: status == Some(429),
             rejection: (status == Some(410)).then_some(Rejection {
                 reason: "gone",
                 disables: true,

@@ -26,6 +26,8 @@ pub(super) struct Tables {
     pub(super) sources: BTreeMap<SourceId, Source>,
     pub(super) doors: HashMap<String, Door>,
     pub(super) webhooks: BTreeMap<WebhookId, Webhook>,
+    /// How often each webhook was written again.
+    pub(super) webhook_revisions: HashMap<WebhookId, u64>,
     pub(super) secrets: HashMap<String, Vec<TimedSecret>>,
     pub(super) webhook_secrets: HashMap<WebhookId, WebhookSecrets>,
     pub(super) webhook_health: HashMap<WebhookId, Health>,
@@ -44,6 +46,12 @@ pub(super) struct Tables {
     pub(super) updates: usize,
     /// What every call but that for the key ends with.
     pub(super) fault: Option<StoreError>,
+}
+
+impl Tables {
+    fn revision(&self, webhook: &WebhookId) -> u64 {
+        self.webhook_revisions.get(webhook).copied().unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -174,16 +182,18 @@ impl Webhooks for Fake {
 
     async fn update_webhook(
         &self,
-        before: &Webhook,
         webhook: &Webhook,
+        revision: u64,
         secrets: Option<&WebhookSecrets>,
         enable: bool,
     ) -> Result<()> {
         let mut tables = self.working()?;
-        if tables.race || tables.webhooks.get(&webhook.id) != Some(before) {
+        let is_there = tables.webhooks.contains_key(&webhook.id);
+        if tables.race || !is_there || tables.revision(&webhook.id) != revision {
             return Err(StoreError::Conflict);
         }
         tables.updates += 1;
+        tables.webhook_revisions.insert(webhook.id.clone(), revision + 1);
         tables.webhooks.insert(webhook.id.clone(), webhook.clone());
         if let Some(secrets) = secrets {
             tables.webhook_secrets.insert(webhook.id.clone(), secrets.clone());
@@ -208,6 +218,11 @@ impl Webhooks for Fake {
             .get(id)
             .filter(|webhook| webhook.organization == *organization)
             .cloned())
+    }
+
+    async fn webhook_to_change(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<(Webhook, u64)>> {
+        let webhook = self.webhook(organization, id).await?;
+        Ok(webhook.map(|webhook| (webhook, self.tables().revision(id))))
     }
 
     async fn webhooks_of(&self, organization: &OrganizationId) -> Result<Vec<Webhook>> {
@@ -238,12 +253,10 @@ impl Webhooks for Fake {
 
 impl DestinationSecrets for Fake {
     async fn webhook_secrets(&self, webhook: &WebhookId) -> Result<WebhookSecrets> {
-        Ok(self
-            .working()?
-            .webhook_secrets
-            .get(webhook)
-            .cloned()
-            .unwrap_or_default())
+        let found = self.working()?.webhook_secrets.get(webhook).cloned();
+        // As an answer over a network would: another request comes in between.
+        tokio::task::yield_now().await;
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -278,12 +291,12 @@ impl Deliveries for Fake {
         Ok(all.into_iter().find(|delivery| delivery.webhook == *webhook))
     }
 
-    async fn create_delivery(&self, delivery: &Delivery) -> Result<bool> {
+    async fn create_delivery(&self, delivery: &Delivery, _: Option<&Event>) -> Result<bool> {
         self.working()?.deliveries.push(delivery.clone());
         Ok(true)
     }
 
-    async fn update_delivery(&self, _: &Delivery) -> Result<bool> {
+    async fn update_delivery(&self, _: &Delivery, _: Option<&Event>) -> Result<bool> {
         Err(StoreError::Refused("the API does not attempt deliveries".into()))
     }
 }

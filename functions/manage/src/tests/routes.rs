@@ -1,5 +1,7 @@
 //! What each route does when all is well.
 
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
+use lambda_http::request::RequestContext;
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::outbound::SigningKey;
 use payload::source::IngestToken;
@@ -140,6 +142,44 @@ async fn a_hub_on_one_machine_may_deliver_to_itself_but_not_in_circles() {
 }
 
 #[tokio::test]
+async fn no_webhook_leads_to_a_domain_of_the_api_itself() {
+    let client = Client::new();
+    // The request came by the domain that was set, or by the one that API Gateway made.
+    for called in ["hooks.example.com", "abc123.execute-api.eu-west-1.amazonaws.com"] {
+        let mut context = ApiGatewayV2httpRequestContext::default();
+        context.apiid = Some("abc123".into());
+        context.domain_name = Some(called.into());
+        for (url, status) in [
+            ("https://hooks.example.com/in/in_x", 422),
+            ("https://abc123.execute-api.eu-west-1.amazonaws.com/in/in_x", 422),
+            ("https://ABC123.execute-api.eu-west-1.amazonaws.com./in/in_x", 422),
+            ("https://abc1234.execute-api.eu-west-1.amazonaws.com/in/in_x", 201),
+            ("https://other.execute-api.eu-west-1.amazonaws.com/in/in_x", 201),
+        ] {
+            let request = Request::post("/v1/webhooks")
+                .header(AUTHORIZATION, format!("Bearer {}", client.key))
+                .header(CONTENT_TYPE, "application/json")
+                .extension(RequestContext::ApiGatewayV2(context.clone()))
+                .body(Body::from(json!({"name": "loop", "url": url}).to_string()));
+            let answer = client.send(request.unwrap()).await;
+            assert_eq!(answer.status, status, "{called} {url} {}", answer.body);
+        }
+    }
+    // Without its id, what it says the request came to.
+    let mut context = ApiGatewayV2httpRequestContext::default();
+    context.domain_name = Some("called.example.com".into());
+    let request = Request::post("/v1/webhooks")
+        .header(AUTHORIZATION, format!("Bearer {}", client.key))
+        .header(CONTENT_TYPE, "application/json")
+        .extension(RequestContext::ApiGatewayV2(context))
+        .body(Body::from(
+            json!({"name": "loop", "url": "https://called.example.com/in/in_x"}).to_string(),
+        ));
+    let answer = client.send(request.unwrap()).await;
+    assert_eq!((answer.status, answer.text("pointer").as_str()), (422, "/url"));
+}
+
+#[tokio::test]
 async fn a_name_without_an_address_may_get_one_later() {
     let client = Client::new();
     let new = json!({"name": "a", "url": "https://nowhere.example.com/"});
@@ -261,6 +301,7 @@ async fn an_event_shows_its_deliveries_and_their_attempts() {
         .await
         .text("id");
     let attempt = Attempt {
+        throttled: false,
         at: now(),
         duration_ms: 12,
         status: Some(500),

@@ -1,5 +1,7 @@
 //! The headers that a destination wants: named, never shown.
 
+use std::collections::HashSet;
+
 use super::webhooks::webhook;
 use super::*;
 
@@ -75,6 +77,10 @@ async fn a_header_that_is_wrong_is_named_and_not_quoted() {
         (json!({"headers": {"Host": "hidden"}}), "/headers/Host"),
         (json!({"headers": {"webhook-id": "hidden"}}), "/headers/webhook-id"),
         (json!({"headers": {"Content-Length": "5"}}), "/headers/Content-Length"),
+        (
+            json!({"headers": {"Accept-Encoding": "gzip"}}),
+            "/headers/Accept-Encoding",
+        ),
         (json!({"headers": {"a/b": "hidden"}}), "/headers/a~1b"),
         (json!({"headers": {"": "hidden"}}), "/headers/"),
         (json!({"headers": {"x": "hidden\r\nhost: a"}}), "/headers/x"),
@@ -149,6 +155,91 @@ async fn a_header_that_is_wrong_is_named_and_not_quoted() {
     let answer = client.send(request.unwrap()).await;
     assert_eq!((answer.status, answer.text("pointer").as_str()), (422, "/headers/x"));
     assert!(client.store.tables().webhooks.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_patches_at_once_none_undoes_the_other() {
+    let client = Client::new();
+    let id = client.create_webhook().await.text("id");
+    let path = format!("/v1/webhooks/{id}");
+    let (a, b) = (json!({"headers": {"X-A": "1"}}), json!({"headers": {"X-B": "2"}}));
+    let (first, second) = tokio::join!(client.patch(&path, a.clone()), client.patch(&path, b.clone()));
+    let (kept, late) = match (first.status, second.status) {
+        (200, 409) => (("X-A", "1"), (("X-B", "2"), b)),
+        (409, 200) => (("X-B", "2"), (("X-A", "1"), a)),
+        other => panic!("both had read the same headers: {other:?}"),
+    };
+    assert_eq!(stored(&client, &id), pairs(&[kept]));
+    assert_eq!(client.patch(&path, late.1).await.status, 200);
+    assert_eq!(stored(&client, &id), pairs(&[kept, late.0]));
+}
+
+#[tokio::test]
+async fn stored_headers_go_to_no_other_host() {
+    let client = Client::new();
+    let fields = json!({"headers": {"X-Api-Key": "hidden"}, "authorization": {"bearer": "hidden"}});
+    let id = client.post("/v1/webhooks", webhook(fields)).await.text("id");
+    let path = format!("/v1/webhooks/{id}");
+    for patch in [
+        json!({"url": "https://attacker.example/"}),
+        json!({"url": "https://example.com:8443/hook"}),
+        json!({"url": "https://sub.example.com/hook"}),
+        json!({"url": "https://attacker.example/", "headers": {}}),
+        json!({"url": "https://attacker.example/", "headers": {"X-Other": "a"}}),
+        json!({"url": "https://attacker.example/", "authorization": null}),
+        json!({"url": "https://attacker.example/", "headers": {"x-api-key": null}}),
+    ] {
+        let answer = client.patch(&path, patch.clone()).await;
+        assert_eq!(
+            (answer.status, answer.text("pointer").as_str()),
+            (422, "/headers"),
+            "{patch}"
+        );
+        assert!(answer.text("detail").contains("another host"), "{}", answer.body);
+    }
+    let expected = [("X-Api-Key", "hidden"), ("Authorization", "Bearer hidden")];
+    assert_eq!(stored(&client, &id), pairs(&expected));
+    for (patch, expected) in [
+        (json!({"url": "https://example.com:443/other?a=b"}), &expected[..]),
+        (
+            json!({"url": "https://a.example/", "headers": {"x-api-key": "new"}, "authorization": {"bearer": "t"}}),
+            &[("x-api-key", "new"), ("Authorization", "Bearer t")],
+        ),
+        (
+            json!({"url": "https://b.example/", "headers": {"X-Api-Key": null, "authorization": "Custom t"}}),
+            &[("authorization", "Custom t")],
+        ),
+        (json!({"url": "https://c.example/", "authorization": null}), &[]),
+        (
+            json!({"url": "https://d.example/", "authorization": {"bearer": "t"}}),
+            &[("Authorization", "Bearer t")],
+        ),
+        (json!({"url": "https://e.example/", "headers": null}), &[]),
+    ] {
+        let answer = client.patch(&path, patch.clone()).await;
+        assert_eq!(answer.status, 200, "{patch} {}", answer.body);
+        assert_eq!(stored(&client, &id), pairs(expected), "{patch}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_comes_at_the_same_time_goes_to_no_other_host() {
+    let secret = json!({"authorization": {"bearer": "hidden"}});
+    let away = json!({"url": "https://attacker.example/"});
+    // Whichever comes first, the other was decided by what is no longer so.
+    let mut winners = HashSet::new();
+    for (one, other) in [(&secret, &away), (&away, &secret)] {
+        let client = Client::new();
+        let path = format!("/v1/webhooks/{}", client.create_webhook().await.text("id"));
+        let (first, second) = tokio::join!(client.patch(&path, one.clone()), client.patch(&path, other.clone()));
+        let winner = match (first.status, second.status) {
+            (200, 409) => one,
+            (409, 200) => other,
+            other => panic!("{other:?}"),
+        };
+        winners.insert(winner.to_string());
+    }
+    assert_eq!(winners.len(), 2, "both orders were seen");
 }
 
 #[tokio::test]

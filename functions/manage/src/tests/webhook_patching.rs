@@ -177,10 +177,69 @@ async fn a_stored_filter_that_cannot_be_read_is_shown_and_can_be_replaced() {
     client.store.tables().webhooks.get_mut(&id).unwrap().filter = serde_json::from_value(stored.clone()).unwrap();
     assert_eq!(client.get(&path).await.body["filter"], stored);
     assert_eq!(client.patch(&path, json!({"name": "b"})).await.body["filter"], stored);
-    let answer = client.patch(&path, json!({"filter": {"actions": ["a"]}})).await;
-    assert_eq!((answer.status, answer.text("pointer").as_str()), (422, "/filter/moods"));
-    let answer = client.patch(&path, json!({"filter": {"moods": null}})).await;
-    assert_eq!(answer.body["filter"], json!({"types": ["a"]}), "{}", answer.body);
+    // A patch that asks for nothing does not ask for everything; one that is wrong itself is told so.
+    for (patch, pointer) in [
+        (json!({}), "/filter/moods"),
+        (json!({"types": null}), "/filter/moods"),
+        (json!({"types": ["not ok"]}), "/filter/types/0"),
+    ] {
+        let answer = client.patch(&path, json!({"filter": patch})).await;
+        assert_eq!(
+            (answer.status, answer.text("pointer").as_str()),
+            (422, pointer),
+            "{patch}"
+        );
+    }
+    for (patch, after) in [
+        (json!({"moods": null}), json!({"types": ["a"]})),
+        (json!({"actions": ["a"]}), json!({"actions": ["a"]})),
+        (Value::Null, json!({})),
+    ] {
+        let unreadable = serde_json::from_value(stored.clone()).unwrap();
+        let health = Health {
+            webhook: id.clone(),
+            failing_since: None,
+            disabled: Some(Disabled {
+                at: now(),
+                reason: DisabledReason::BadFilter,
+            }),
+        };
+        client.store.tables().webhooks.get_mut(&id).unwrap().filter = unreadable;
+        client.store.tables().webhook_health.insert(id.clone(), health);
+        let answer = client.patch(&path, json!({"filter": patch, "enabled": true})).await;
+        assert_eq!(
+            (answer.status, &answer.body["filter"]),
+            (200, &after),
+            "{}",
+            answer.body
+        );
+        assert!(client.store.tables().webhook_health.is_empty(), "{patch}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_that_names_a_member_twice_is_refused() {
+    let client = Client::new();
+    let path = webhook(&client).await;
+    for (patch, pointer) in [
+        (
+            r#"{"filter":{"pattern":{"action":["a"],"action":["b"]}}}"#,
+            "/filter/pattern/action",
+        ),
+        (r#"{"filter":{"types":["a"],"types":null}}"#, "/filter/types"),
+    ] {
+        let request = Request::patch(&path)
+            .header(AUTHORIZATION, format!("Bearer {}", client.key))
+            .header(CONTENT_TYPE, "application/merge-patch+json")
+            .body(Body::from(patch));
+        let answer = client.send(request.unwrap()).await;
+        assert_eq!(
+            (answer.status, answer.text("pointer").as_str()),
+            (422, pointer),
+            "{patch}"
+        );
+    }
+    assert_eq!(client.store.tables().updates, 0);
 }
 
 #[tokio::test]

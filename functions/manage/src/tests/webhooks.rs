@@ -1,5 +1,6 @@
 //! Webhooks of every format and method: what they take, what they show, and which field is named when something is wrong.
 
+use payload::outbound::SigningKey;
 use payload::webhook::{Disabled, DisabledReason, Health};
 
 use super::*;
@@ -228,4 +229,30 @@ async fn one_webhook_shows_how_it_does() {
         json!({"failingSince": at, "disabled": {"at": at, "reason": "gone"}})
     );
     assert_eq!(shown["enabled"], true, "the team still wants it");
+}
+
+#[tokio::test]
+async fn a_receiver_may_have_a_public_key_instead_of_a_secret() {
+    let client = Client::new();
+    let created = client.post("/v1/webhooks", webhook(json!({"signature": "v1a"}))).await;
+    assert_eq!(created.status, 201, "{}", created.body);
+    assert!(
+        created.body.get("secret").is_none() && !created.text.contains("whsk_"),
+        "{}",
+        created.text
+    );
+    let public = created.text("publicKey");
+    let id = created.text("id");
+    let stored = client.store.tables().webhook_secrets[&id.parse().unwrap()].signing[0]
+        .value
+        .clone();
+    assert_eq!(SigningKey::parse(&stored).unwrap().public_key(), Some(public.clone()));
+    assert_eq!(
+        client.get(&format!("/v1/webhooks/{id}")).await.text("publicKey"),
+        public
+    );
+    let shared = client.post("/v1/webhooks", webhook(json!({"signature": "v1"}))).await;
+    assert!(shared.body.get("publicKey").is_none() && shared.text("secret").starts_with("whsec_"));
+    let unknown = client.post("/v1/webhooks", webhook(json!({"signature": "v2"}))).await;
+    assert_eq!((unknown.status, unknown.text("pointer").as_str()), (422, "/signature"));
 }

@@ -21,6 +21,7 @@ use url::{Host, Url};
 use crate::auth::Caller;
 use crate::body::Id;
 use crate::problem::ApiError;
+use crate::settings::is_generated_domain;
 use crate::{App, Settings, Store};
 
 pub(crate) use new::create;
@@ -50,7 +51,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
         app.store.health(caller.organization(), &id)
     )?;
     let view = View::of(&webhook)
-        .with_headers(&secrets.headers)
+        .with_what_is_public_of(&secrets)
         .with_health(health.as_ref());
     Ok(axum::Json(view).into_response())
 }
@@ -100,7 +101,14 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
     }
     let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
     let mut guard = settings.guard.clone();
-    if let Some(origin) = settings.origin(extensions) {
+    if url
+        .expose()
+        .host_str()
+        .is_some_and(|host| is_generated_domain(host, extensions))
+    {
+        return Err(invalid(&Refusal::OwnHost));
+    }
+    for origin in settings.own_origins(extensions) {
         if guard.destinations() == Destinations::PublicOnly {
             guard = guard.without_host_of(origin.as_str());
         } else if is_receiving_url(url.expose(), origin.as_str()) {

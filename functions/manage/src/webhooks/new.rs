@@ -7,7 +7,7 @@ use axum::http::header::LOCATION;
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::key::TimedSecret;
-use payload::outbound::generate_secret;
+use payload::outbound::{generate_key_pair, generate_secret};
 use payload::webhook::{Format, MAX_WEBHOOKS, Method, Rate, Webhook, WebhookSecrets};
 use payload::{Clock, WebhookId};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,6 +39,19 @@ pub(crate) struct NewWebhook {
     rate_limit: Option<Rate>,
     schedule: Option<Vec<u32>>,
     enabled: Option<bool>,
+    #[serde(default)]
+    signature: Word<Signature>,
+}
+
+/// How deliveries are signed: by the words of Standard Webhooks.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Signature {
+    /// With a secret that both sides have.
+    #[default]
+    V1,
+    /// With a key of ours, of which the receiver has only the public half.
+    V1a,
 }
 
 /// Creates a webhook: 201 with its signing secret, which is shown only here.
@@ -75,20 +88,25 @@ pub(crate) async fn create<S: Store, C: Clock>(
         enabled: new.enabled.unwrap_or(true),
         created_at: now,
     };
+    let value = match new.signature {
+        Word(Signature::V1) => generate_secret(),
+        Word(Signature::V1a) => generate_key_pair(),
+    };
+    // A private key is of no use to the receiver.
+    let secret = matches!(new.signature, Word(Signature::V1)).then(|| value.clone());
     let signing = TimedSecret {
-        value: generate_secret(),
+        value,
         created_at: now,
         expires_at: None,
     };
-    let secret = signing.value.clone();
     let secrets = WebhookSecrets {
         signing: vec![signing],
         headers,
     };
     app.store.create_webhook(&webhook, &secrets).await?;
     let view = View::of(&webhook)
-        .with_headers(&secrets.headers)
-        .with_secret(secret.expose_secret());
+        .with_what_is_public_of(&secrets)
+        .with_secret(secret.as_ref().map(ExposeSecret::expose_secret));
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/webhooks/{}", webhook.id))],

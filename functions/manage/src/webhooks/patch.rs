@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::view::View;
-use super::{destination, find, settings};
+use super::{destination, settings};
 use crate::auth::Caller;
 use crate::body::{Id, Members, MergePatch, Word};
 use crate::fields;
@@ -47,8 +47,11 @@ pub(crate) async fn update<S: Store, C: Clock>(
     extensions: Extensions,
     MergePatch(mut patch): MergePatch<Patch>,
 ) -> Result<Response, ApiError> {
-    let before = find(&app.store, caller.organization(), &id).await?;
+    let found = app.store.webhook_to_change(caller.organization(), &id).await?;
+    let (before, revision) = found.ok_or(ApiError::NotFound)?;
+    // Read after the webhook: then the revision tells of any change of them too.
     let mut secrets = app.store.webhook_secrets(&id).await?;
+    let keeps_headers = settings::keeps_any(&secrets.headers, &patch.headers, &patch.authorization);
     let headers = settings::patched_headers(
         &secrets.headers,
         take(&mut patch.headers),
@@ -68,13 +71,28 @@ pub(crate) async fn update<S: Store, C: Clock>(
             "is required: that of a chat is a secret, which another format would show",
         ));
     }
+    if keeps_headers {
+        check_origin(&before, &webhook)?;
+    }
     let enable = is_enabling && begins_anew(&app.store, &before).await?;
     if webhook != before || has_new_headers || enable {
         app.store
-            .update_webhook(&before, &webhook, has_new_headers.then_some(&secrets), enable)
+            .update_webhook(&webhook, revision, has_new_headers.then_some(&secrets), enable)
             .await?;
     }
-    Ok(axum::Json(View::of(&webhook).with_headers(&secrets.headers)).into_response())
+    Ok(axum::Json(View::of(&webhook).with_what_is_public_of(&secrets)).into_response())
+}
+
+/// Stored headers go only where they were meant to go. Else whoever may change a webhook could have them sent to a server of his own, and
+/// read them there.
+fn check_origin(before: &Webhook, after: &Webhook) -> Result<(), ApiError> {
+    if before.url.expose().origin() == after.url.expose().origin() {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "/headers",
+        "the URL leads to another host: give each stored header anew, Authorization among them, or remove it with null",
+    ))
 }
 
 /// Whether enabling a webhook wipes out how it did: when nothing was sent to it. A failure that began before would else disable it again
@@ -112,8 +130,20 @@ impl Patch {
     }
 }
 
-/// A filter after a patch of it, from text to text: the numbers of a pattern keep their digits only there.
+/// A filter after a patch of it. The patch of one that cannot be read may remove what is wrong with it; if it does not, it takes its place.
 fn patched_filter(before: &StoredFilter, patch: &RawValue) -> Result<Filter, ApiError> {
-    let text = patched_text(before.to_json().get(), patch.get());
-    settings::filter(&text.ok_or_else(|| ApiError::invalid("/filter", "is nested too deeply"))?)
+    let patched = merged_filter(before.to_json().get(), patch);
+    if patched.is_ok() || before.read().is_ok() {
+        return patched;
+    }
+    match merged_filter("{}", patch) {
+        // Who names nothing that is wanted did not ask for everything.
+        Ok(filter) if filter.is_empty() => patched,
+        replaced => replaced,
+    }
+}
+
+/// From text to text: the numbers of a pattern keep their digits only there.
+fn merged_filter(before: &str, patch: &RawValue) -> Result<Filter, ApiError> {
+    settings::filter(&patched_text(before, patch.get(), "/filter")?)
 }

@@ -141,6 +141,25 @@ pub(super) fn patched_headers(
     Ok(after)
 }
 
+/// Whether one of the stored headers stays as it was: neither given anew nor removed by a patch of them.
+pub(super) fn keeps_any(
+    before: &[DestinationHeader],
+    headers: &Member<Members<Member<SecretString>>>,
+    authorization: &Member<Authorization>,
+) -> bool {
+    let is_named = |header: &DestinationHeader| match headers {
+        Member::Absent => false,
+        Member::Null => true,
+        Member::Given(Members(given)) => given.iter().any(|(name, _)| name.eq_ignore_ascii_case(header.name())),
+    };
+    let is_authorization = |header: &DestinationHeader| {
+        header.name().eq_ignore_ascii_case(AUTHORIZATION) && !matches!(authorization, Member::Absent)
+    };
+    before
+        .iter()
+        .any(|header| !is_named(header) && !is_authorization(header))
+}
+
 fn too_many(headers: usize) -> ApiError {
     let problem = format!("has {headers} headers; at most {MAX_HEADERS} are allowed, Authorization among them");
     ApiError::invalid("/headers", problem)

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use payload::WebhookId;
-use payload::webhook::{DestinationHeader, Disabled, Format, Health, Method, Rate, Webhook};
+use payload::outbound::SigningKey;
+use payload::webhook::{DestinationHeader, Disabled, Format, Health, Method, Rate, Webhook, WebhookSecrets};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use url::Position;
@@ -32,6 +33,9 @@ pub(super) struct View<'a> {
     /// The names of the headers that its destination wants. Not in lists: they lie with the secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Vec<&'a str>>,
+    /// What deliveries are verified with where they are signed with a key of ours. Not in lists, as the headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     /// Only in the answer to its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
@@ -63,23 +67,24 @@ impl<'a> View<'a> {
             enabled: webhook.enabled,
             created_at: webhook.created_at,
             headers: None,
+            public_key: None,
             secret: None,
             health: None,
         }
     }
 
-    pub(super) fn with_headers(self, headers: &'a [DestinationHeader]) -> Self {
+    /// What may be shown of its secrets: the names of the headers, and a public key.
+    pub(super) fn with_what_is_public_of(self, secrets: &'a WebhookSecrets) -> Self {
+        let newest = secrets.signing.first().map(|secret| SigningKey::parse(&secret.value));
         Self {
-            headers: Some(headers.iter().map(DestinationHeader::name).collect()),
+            headers: Some(secrets.headers.iter().map(DestinationHeader::name).collect()),
+            public_key: newest.and_then(|key| key.ok()?.public_key()),
             ..self
         }
     }
 
-    pub(super) fn with_secret(self, secret: &'a str) -> Self {
-        Self {
-            secret: Some(secret),
-            ..self
-        }
+    pub(super) fn with_secret(self, secret: Option<&'a str>) -> Self {
+        Self { secret, ..self }
     }
 
     pub(super) fn with_health(self, health: Option<&'a Health>) -> Self {

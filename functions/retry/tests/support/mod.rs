@@ -24,7 +24,8 @@ use payload::webhook::{
 };
 use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
 use store::{
-    Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, Lease, PutEvent, StoreError, WebhookSet, WebhookSets,
+    Deliveries, DestinationSecrets, Due, DueQueue, Events, HealthLog, Lease, PutEvent, StoreError, WebhookSet,
+    WebhookSets,
 };
 
 /// A clock that goes with tokio's, so that a paused test has paused time everywhere.
@@ -110,6 +111,20 @@ impl Fake {
         };
         let key = (event.id.clone(), webhook.id.clone());
         self.0.deliveries.lock().unwrap().insert(key, delivery);
+    }
+
+    /// The delivery has failed once more before.
+    pub(crate) fn tried_before(&self, event: &Event, webhook: &Webhook) {
+        let mut deliveries = self.0.deliveries.lock().unwrap();
+        let delivery = deliveries.get_mut(&(event.id.clone(), webhook.id.clone())).unwrap();
+        delivery.attempts.push(Attempt {
+            at: start(),
+            duration_ms: 1,
+            status: Some(500),
+            error: Some(AttemptError::Status),
+            throttled: false,
+            answer: None,
+        });
     }
 
     pub(crate) fn fault(&self, rule: impl Fn(&str, &str) -> Option<Fault> + Send + Sync + 'static) {
@@ -236,15 +251,8 @@ impl DestinationSecrets for Fake {
 }
 
 impl Events for Fake {
-    async fn put_event(&self, event: &Event) -> Result<PutEvent, StoreError> {
-        self.enter("put_event", event.id.as_str()).await?;
-        assert!(payload::own::is_own(event), "no other event is published here");
-        let mut told = self.0.told.lock().unwrap();
-        if told.iter().any(|known| known.id == event.id) {
-            return Ok(PutEvent::Duplicate);
-        }
-        told.push(event.clone());
-        Ok(PutEvent::Stored)
+    async fn put_event(&self, _: &Event) -> Result<PutEvent, StoreError> {
+        unreachable!("what is told is written with what it tells of")
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<Event>, StoreError> {
@@ -259,18 +267,26 @@ impl HealthLog for Fake {
         organization: &OrganizationId,
         webhook: &WebhookId,
         since: Timestamp,
+        tell: Option<&Event>,
     ) -> Result<bool, StoreError> {
         self.enter("set_failing", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| {
+        let news = self.change_health(organization, webhook, |health| {
             let news = health.failing_since.is_none();
             health.failing_since.get_or_insert(since);
             news
-        }))
+        });
+        Ok(self.tell_if(news, tell))
     }
 
-    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
+    async fn clear_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        tell: Option<&Event>,
+    ) -> Result<bool, StoreError> {
         self.enter("clear_failing", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| health.failing_since.take().is_some()))
+        let news = self.change_health(organization, webhook, |health| health.failing_since.take().is_some());
+        Ok(self.tell_if(news, tell))
     }
 
     async fn disable(
@@ -278,13 +294,30 @@ impl HealthLog for Fake {
         organization: &OrganizationId,
         webhook: &WebhookId,
         disabled: &Disabled,
+        failing_since: Option<Timestamp>,
+        tell: &Event,
     ) -> Result<bool, StoreError> {
         self.enter("disable", webhook.as_str()).await?;
-        Ok(self.change_health(organization, webhook, |health| {
-            let news = health.disabled.is_none();
-            health.disabled.get_or_insert_with(|| disabled.clone());
+        let news = self.change_health(organization, webhook, |health| {
+            let holds = failing_since.is_none() || health.failing_since == failing_since;
+            let news = holds && health.disabled.is_none();
+            if news {
+                health.disabled = Some(disabled.clone());
+            }
             news
-        }))
+        });
+        Ok(self.tell_if(news, Some(tell)))
+    }
+}
+
+impl Fake {
+    /// What is told by the write that is news.
+    fn tell_if(&self, news: bool, tell: Option<&Event>) -> bool {
+        if let Some(event) = tell.filter(|_| news) {
+            assert!(payload::own::is_own(event), "no other event is published here");
+            self.0.told.lock().unwrap().push(event.clone());
+        }
+        news
     }
 }
 
@@ -304,11 +337,11 @@ impl Deliveries for Fake {
             .cloned())
     }
 
-    async fn create_delivery(&self, _: &Delivery) -> Result<bool, StoreError> {
+    async fn create_delivery(&self, _: &Delivery, _: Option<&Event>) -> Result<bool, StoreError> {
         unreachable!("retry creates none")
     }
 
-    async fn update_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+    async fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
         self.enter("update_delivery", delivery.event.as_str()).await?;
         let due = delivery.status == DeliveryStatus::Due;
         assert_eq!(
@@ -323,28 +356,36 @@ impl Deliveries for Fake {
             return Ok(false);
         }
         *stored = delivery.clone();
-        Ok(true)
+        Ok(self.tell_if(true, tell))
     }
 }
 
 impl DueQueue for Fake {
-    async fn due(&self, bucket: u8, until: Timestamp, limit: u16) -> Result<Vec<(EventId, WebhookId)>, StoreError> {
+    async fn due(
+        &self,
+        bucket: u8,
+        from: Timestamp,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: u16,
+    ) -> Result<Vec<Due>, StoreError> {
         self.enter("due", &bucket.to_string()).await?;
         let stale = self.0.stale.lock().unwrap().clone();
         let deliveries = self.0.deliveries.lock().unwrap();
-        let mut due: Vec<_> = deliveries
+        let mut due: Vec<Due> = deliveries
             .iter()
             .filter(|((_, webhook), _)| Delivery::bucket(webhook) == bucket)
-            .filter_map(|(key, delivery)| {
-                let at = delivery
-                    .next_attempt
-                    .or(stale.contains(key).then_some(Timestamp::UNIX_EPOCH))?;
-                (at <= until).then_some((at, key.clone()))
+            .filter_map(|((event, webhook), delivery)| {
+                let is_stale = stale.contains(&(event.clone(), webhook.clone()));
+                let at = delivery.next_attempt.or(is_stale.then_some(Timestamp::UNIX_EPOCH))?;
+                let (event, webhook) = (event.clone(), webhook.clone());
+                (from <= at && at <= until).then_some(Due { at, event, webhook })
             })
+            .filter(|due| after.is_none_or(|after| due > after))
             .collect();
         due.sort();
         due.truncate(usize::from(limit));
-        Ok(due.into_iter().map(|(_, key)| key).collect())
+        Ok(due)
     }
 
     async fn take_lease(
@@ -401,6 +442,10 @@ pub(crate) enum Behaviour {
     Hang,
     Panic,
     Slow(Duration),
+    /// 503 with `Retry-After`.
+    Unavailable(u64),
+    /// The first request succeeds, and those after it do not.
+    OnlyFirstSucceeds,
 }
 
 #[derive(Default)]
@@ -520,11 +565,33 @@ impl Sender for FakeSender {
                 tokio::time::sleep(time).await;
                 (Some(200), None)
             }
+            Behaviour::Unavailable(seconds) => {
+                retry_after = RetryAfter::parse(&seconds.to_string());
+                (Some(503), Some(AttemptError::Status))
+            }
+            Behaviour::OnlyFirstSucceeds => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let is_first = self
+                    .0
+                    .sent
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .filter(|sent| sent.host == host)
+                    .count()
+                    == 1;
+                if is_first {
+                    (Some(200), None)
+                } else {
+                    (Some(500), Some(AttemptError::Status))
+                }
+            }
             Behaviour::Panic => panic!("told to"),
         };
         *self.0.in_flight.lock().unwrap().get_mut(&host).unwrap() -= 1;
         let first = *self.0.first.get_or_init(|| began);
         let attempt = Attempt {
+            throttled: status == Some(429),
             at: start() + SignedDuration::try_from(began - first).unwrap(),
             duration_ms: u32::try_from(began.elapsed().as_millis()).unwrap(),
             status,
@@ -532,7 +599,6 @@ impl Sender for FakeSender {
             answer: None,
         };
         Outcome {
-            throttled: status == Some(429),
             rejection: (status == Some(410)).then_some(Rejection {
                 reason: "gone",
                 disables: true,

@@ -2,7 +2,8 @@
 //! one [Adaptive Card 1.4](https://adaptivecards.io/explorer/AdaptiveCard.html).
 //!
 //! A `TextBlock` and a `FactSet` read markdown; a `TextRun` in a `RichTextBlock` reads nothing. All foreign text stands in text runs, and
-//! without a list of mentions beside the card `<at>` is a word like any other.
+//! without a list of mentions beside the card `<at>` is a word like any other. Some readers still put a local time in the place of
+//! `{{DATE(…)}}` there, so two braces never stand side by side.
 
 use serde_json::{Value, json};
 
@@ -27,7 +28,8 @@ const MAX_BRIEF: usize = 120;
 const MAX_BRIEF_LEAD: usize = 300;
 
 const TEAMS: Dialect = Dialect {
-    escape: |_| None,
+    // A word joiner, which nobody sees.
+    escape: |c| (c == '{').then_some("{\u{2060}"),
     cost: bytes,
 };
 

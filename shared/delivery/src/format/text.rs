@@ -3,6 +3,8 @@
 //! What providers send is shown, never obeyed: controls and what turns the direction of writing around are taken out here, and each
 //! platform's [`Dialect`] says what stands for the characters that mean something to it.
 
+use unicode_segmentation::UnicodeSegmentation;
+
 /// What a text that was cut ends with.
 const ELLIPSIS: char = '…';
 
@@ -15,19 +17,23 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// A foreign text, cleaned, escaped, and cut at a character's end where it would cost more than `most`.
+    /// A foreign text, cleaned, escaped, and cut where it would cost more than `most`: at the end of what readers take for one character
+    /// ([extended grapheme clusters](https://www.unicode.org/reports/tr29/#Grapheme_Cluster_Boundaries)).
     pub(super) fn write(&self, text: &str, most: usize) -> String {
         let mut written = String::new();
         let mut cost = 0;
         // Up to where an ellipsis still fits behind it.
         let mut last_good = 0;
         let room = most.saturating_sub((self.cost)(ELLIPSIS));
-        for c in clean(text) {
-            let escaped = (self.escape)(c);
+        // No character costs nothing.
+        let cleaned: String = clean(text).take(most.saturating_add(1)).collect();
+        for grapheme in cleaned.graphemes(true) {
             let start = written.len();
-            match escaped {
-                Some(escaped) => written.push_str(escaped),
-                None => written.push(c),
+            for c in grapheme.chars() {
+                match (self.escape)(c) {
+                    Some(escaped) => written.push_str(escaped),
+                    None => written.push(c),
+                }
             }
             cost += written[start..].chars().map(self.cost).sum::<usize>();
             if cost <= room {

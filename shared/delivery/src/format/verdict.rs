@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `raw`, `original`, `cloudevents` | 2xx | 429 | – | 410 |
 //! | `slack` | 2xx with the body `ok` | 429, `rate_limited` | 400, 413, `action_prohibited` | `no_service`, `channel_is_archived` and their like, 410 |
-//! | `google_chat` | 2xx | 429, `RESOURCE_EXHAUSTED` | 400, 401, 403, 413 | 404, 410, an invalid key |
+//! | `google_chat` | 2xx | 429, `RESOURCE_EXHAUSTED` | 400, 401, 413 | 404, 410, an invalid key |
 //! | `teams` | 2xx, unless the body tells of an error | 429, also told in a 200 | 400, 401, 403, 413 | `WorkflowNotFound`, 410 |
 //!
 //! Everything else is tried again. Nothing here looks at more than the start of an answer's body.
@@ -127,7 +127,7 @@ fn google_chat(status: u16, body: &str) -> Verdict {
         400 => refused("invalid_argument"),
         401 => refused("unauthenticated"),
         // Chat apps may be turned off for a while, or the space's rules may change.
-        403 => refused("permission_denied"),
+        403 => Verdict::Retry,
         // The space or the webhook is gone, if it is Google that says so and not something on the way.
         404 if body.contains("NOT_FOUND") => gone("not_found"),
         413 => refused("too_large"),
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(google(403, &error("RESOURCE_EXHAUSTED")), Verdict::Throttled);
         assert_eq!(google(404, &error("NOT_FOUND")), gone("not_found"));
         assert_eq!(google(404, "<html>"), Verdict::Retry);
-        assert_eq!(google(403, &error("PERMISSION_DENIED")), refused("permission_denied"));
+        assert_eq!(google(403, &error("PERMISSION_DENIED")), Verdict::Retry);
         assert_eq!(google(400, &error("INVALID_ARGUMENT")), refused("invalid_argument"));
         assert_eq!(
             google(400, r#"{"error":{"details":[{"reason":"API_KEY_INVALID"}]}}"#),

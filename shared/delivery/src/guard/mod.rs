@@ -4,6 +4,7 @@
 //! literal addresses, because those never reach a resolver), and every address that its name has at that moment. If one of them is
 //! bad, no request leaves; otherwise the connection goes to an address that was checked, and no second lookup can change it.
 
+mod ports;
 mod ranges;
 
 use std::future::Future;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use payload::webhook::HttpPolicy;
 use url::{Host, Url};
 
+pub use ports::NOT_FOR_HTTP;
 pub use ranges::{GLOBAL_UNICAST, NAT64, NOT_GLOBAL_V4, NOT_GLOBAL_V6, Range, not_global};
 
 /// The name of the environment variable that allows private destinations when its value is `1`.
@@ -27,10 +29,10 @@ const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 /// Which destinations are allowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Destinations {
-    /// https only, and only to globally reachable addresses.
+    /// https only, only to globally reachable addresses, and to no port of another protocol.
     #[default]
     PublicOnly,
-    /// Also plain http, and any address: an explicit choice for a hub on one machine and for tests.
+    /// Also plain http, and any address and port: an explicit choice for a hub on one machine and for tests.
     AllowPrivate,
 }
 
@@ -61,6 +63,9 @@ pub enum Refusal {
     /// Anything but https.
     #[error("must be an https URL")]
     NotHttps,
+    /// A port of another protocol, one of [`NOT_FOR_HTTP`].
+    #[error("has a port that belongs to another protocol than https")]
+    Port,
     /// One of our own receiving hosts: what is sent there would come back as a new event.
     #[error("leads back to this service")]
     OwnHost,
@@ -149,8 +154,8 @@ impl Guard {
         self.destinations
     }
 
-    /// Checks what can be seen from the URL alone: its scheme, its host, and its address when it holds one. (The `url` crate has
-    /// brought every notation of an IPv4 address into one form by then: decimal, octal, hexadecimal, short, full-width digits, a
+    /// Checks what can be seen from the URL alone: its scheme, its port, its host, and its address when it holds one. (The `url`
+    /// crate has brought every notation of an IPv4 address into one form by then: decimal, octal, hexadecimal, short, full-width digits, a
     /// trailing dot. It refuses zone ids.)
     ///
     /// # Errors
@@ -167,6 +172,9 @@ impl Guard {
         }
         if url.scheme() != "https" {
             return Err(Refusal::NotHttps);
+        }
+        if url.port().is_some_and(|port| NOT_FOR_HTTP.contains(&port)) {
+            return Err(Refusal::Port);
         }
         match url.host() {
             Some(Host::Ipv4(address)) => self.check_address(address.into()),
@@ -328,6 +336,26 @@ mod tests {
         assert_eq!(Destinations::from_setting(Some("1")), Destinations::AllowPrivate);
         for closed in [None, Some(""), Some("0"), Some("true"), Some("1 ")] {
             assert_eq!(Destinations::from_setting(closed), Destinations::PublicOnly);
+        }
+    }
+
+    #[test]
+    fn ports_of_other_protocols_are_refused_unless_private_destinations_are_allowed() {
+        for port in [0, 22, 25, 465, 587, 993, 6667, 10_080] {
+            let url = Url::parse(&format!("https://example.com:{port}/hook")).unwrap();
+            assert_eq!(
+                Guard::new(Destinations::PublicOnly).check_url(&url),
+                Err(Refusal::Port),
+                "{port}"
+            );
+            assert_eq!(Guard::new(Destinations::AllowPrivate).check_url(&url), Ok(()), "{port}");
+        }
+        for rest in ["", ":443", ":80", ":8443", ":65535"] {
+            assert_eq!(
+                check(&format!("https://example.com{rest}/hook")),
+                Some(Ok(())),
+                "{rest}"
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use super::number::Decimal;
 const MAX_NESTED_ARRAYS: usize = 16;
 
 /// A value that tests are made on: a leaf of a document.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Scalar<'a> {
     Null,
     Bool(bool),

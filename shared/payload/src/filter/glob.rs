@@ -67,7 +67,7 @@ impl Glob {
         Ok(Self(pieces.into_iter().map(Box::from).collect()))
     }
 
-    /// The same without regard to case; what it is held against must be folded too.
+    /// The same without regard to case, for [`Self::matches_folded`].
     pub(crate) fn folded(&self) -> Self {
         Self(self.0.iter().map(|piece| fold(piece).into()).collect())
     }
@@ -102,6 +102,23 @@ impl Glob {
         }
         true
     }
+
+    /// Whether `text` is of this form once it is folded; the glob itself is. A text is as long as whoever sends it likes, and it may be held
+    /// against hundreds of these: so no more of it is folded than the glob is long, unless the glob has gaps in the middle.
+    pub(crate) fn matches_folded(&self, text: &str) -> bool {
+        let folded = || text.chars().flat_map(char::to_lowercase);
+        match &*self.0 {
+            [exact] => folded().eq(exact.chars()),
+            [start, end] if end.is_empty() => begins(folded(), start.chars()),
+            [start, end] if start.is_empty() => begins(folded().rev(), end.chars().rev()),
+            _ => self.matches(&fold(text)),
+        }
+    }
+}
+
+/// Whether a text begins with another one. It is asked for no more characters than that takes.
+fn begins(mut text: impl Iterator<Item = char>, mut with: impl Iterator<Item = char>) -> bool {
+    with.all(|expected| text.next() == Some(expected))
 }
 
 /// Without regard to case: each character's lower case by itself, so that the pieces of a text fold as the text does.
@@ -157,8 +174,23 @@ mod tests {
     #[test]
     fn case_is_folded_by_character() {
         assert_eq!(fold("ÄÖÜ K"), "äöü k");
-        assert!(Glob::prefix("ÄP").folded().matches(&fold("äpfel")));
-        assert!(!Glob::exact("straße").folded().matches(&fold("STRASSE")));
+        assert!(Glob::prefix("ÄP").folded().matches_folded("äpfel"));
+        assert!(Glob::suffix("FEL").folded().matches_folded("äpfeL"));
+        assert!(!Glob::exact("straße").folded().matches_folded("STRASSE"));
+        // One character becomes two.
+        assert!(Glob::prefix("i").matches_folded("İ"));
+        assert!(Glob::suffix("\u{307}").matches_folded("İ"));
+        assert!(Glob::exact("i\u{307}").matches_folded("İ"));
+    }
+
+    #[test]
+    fn no_more_of_a_text_is_folded_than_the_glob_is_long() {
+        for (with, expected, most) in [("qqq", true, 3), ("qqx", false, 3), ("x", false, 1), ("", true, 0)] {
+            let mut taken = 0;
+            let text = std::iter::repeat_n('q', 1 << 20).inspect(|_| taken += 1);
+            assert_eq!(begins(text, with.chars()), expected, "{with}");
+            assert_eq!(taken, most, "{with}");
+        }
     }
 
     #[test]
@@ -174,6 +206,14 @@ mod tests {
             prop_assert_eq!(Glob::plain(&pattern).matches(&text), naive(&pattern, &text));
             if !pattern.contains("**") {
                 prop_assert_eq!(Glob::wildcard(&pattern).unwrap(), Glob::plain(&pattern));
+            }
+        }
+
+        #[test]
+        fn folding_a_part_says_what_folding_the_whole_says(piece in "[aÜüßİiK]{0,3}", text in "[AüÜßİiK]{0,5}", pattern in "[aü*İ]{0,5}") {
+            for glob in [Glob::exact(&piece), Glob::prefix(&piece), Glob::suffix(&piece), Glob::plain(&pattern)] {
+                let glob = glob.folded();
+                prop_assert_eq!(glob.matches_folded(&text), glob.matches(&fold(&text)), "{:?}", glob);
             }
         }
     }

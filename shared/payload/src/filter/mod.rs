@@ -32,8 +32,11 @@ use crate::event::EventMeta;
 pub use invalid::InvalidFilter;
 pub use lists::{MAX_ENTRIES, MAX_ENTRY_BYTES, OPERATIONAL};
 pub use matcher::{Matcher, UnreadablePayload};
-pub use pattern::{MAX_ALTERNATIVES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH};
+pub use pattern::{MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH};
 pub use stored::StoredFilter;
+
+/// The longest filter, in bytes of JSON. All filters of an organization are in memory together.
+pub const MAX_FILTER_BYTES: usize = 16 * 1024;
 
 /// What a webhook wants of the common payload: everything that its parts say must hold. A part that is absent, or a list that is empty,
 /// does not restrict. Cheap to clone.
@@ -54,6 +57,15 @@ impl Filter {
     /// # Errors
     /// The first place that cannot be right, and why.
     pub fn parse(json: &str) -> Result<Self, InvalidFilter> {
+        if json.len() > MAX_FILTER_BYTES {
+            let problem = format!("has {} bytes; at most {MAX_FILTER_BYTES} are allowed", json.len());
+            return Err(InvalidFilter::new("", problem));
+        }
+        Self::of_any_length(json)
+    }
+
+    /// The same without a limit to the whole text, for what is stored: a pattern is stored as a text, in which each quote takes two bytes.
+    fn of_any_length(json: &str) -> Result<Self, InvalidFilter> {
         let fail = |problem: String| Err(InvalidFilter::new("", problem));
         let raw = match serde_json::from_str(json) {
             Ok(raw) => raw,

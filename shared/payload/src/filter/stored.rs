@@ -76,7 +76,7 @@ impl Serialize for StoredFilter {
 impl<'de> Deserialize<'de> for StoredFilter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Value::deserialize(deserializer)?;
-        Ok(Self(match Filter::parse(&stored.to_string()) {
+        Ok(Self(match Filter::of_any_length(&stored.to_string()) {
             Ok(filter) => Reading::Good(filter),
             Err(problem) => Reading::Bad { stored, problem },
         }))

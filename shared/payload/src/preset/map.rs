@@ -215,7 +215,7 @@ fn event(
         action: fields.text("action", mapping.action.as_ref()),
         actor: fields.text("actor", mapping.actor.as_ref()),
         category: fields.text("category", mapping.category.as_ref()),
-        summary: fields.text("summary", mapping.summary.as_ref()),
+        summary: fields.prose(mapping.summary.as_ref()),
         application: fields.text("application", mapping.application.as_ref()),
         scope: (scope != Scope::default()).then_some(scope),
         locales: (locales != Locales::default()).then_some(locales),

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use url::{ParseError, Url};
 
 use super::{ChangePlaces, Condition, DataPlace, Expectation, LinkPlace, Place, TemplatePart, pairs};
+use crate::change::shortened_to;
 use crate::Receipt;
 use crate::event::{Change, Link};
 use crate::json::{Document, elements, members, scalar};
@@ -128,6 +129,11 @@ impl<'a> Fields<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A text for people: of one that is too long, its beginning.
+    pub(super) fn prose(&self, place: Option<&Place>) -> Option<String> {
+        Some(shortened_to(&self.reader.text(place?)?, MAX_FIELD_BYTES))
     }
 
     /// The texts of an array.
@@ -264,7 +270,10 @@ fn resolve(base: &Url, href: &str) -> Option<Url> {
 fn changes(reader: Reader<'_>, places: &ChangePlaces) -> Vec<Change> {
     let short = |text: &String| text.len() <= MAX_ENTRY_BYTES;
     let change = |reader: Reader<'_>, code: Option<String>| {
-        let value = |place: &Option<Place>| place.as_ref().and_then(|place| reader.text(place)).filter(short);
+        let value = |place: &Option<Place>| {
+            let text = place.as_ref().and_then(|place| reader.text(place));
+            text.map(|text| shortened_to(&text, MAX_ENTRY_BYTES))
+        };
         Some(Change {
             kind: reader.text(&places.kind).filter(short)?,
             code: code.filter(short)?,

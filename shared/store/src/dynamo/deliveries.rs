@@ -3,15 +3,16 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
 use payload::delivery::Delivery;
-use payload::{EventId, WebhookId};
+use payload::{Event, EventId, WebhookId};
 use serde::Deserialize;
 
-use super::{Dynamo, key, number, read, sdk_error, text, write};
-use crate::item::{DeliveryItem, LEASES, LeaseItem, SCHEMA_VERSION, bucket_key, lease_key, lease_time};
-use crate::{Deliveries, DueQueue, Lease, StoreError};
+use super::{Attributes, Dynamo, built, key, number, read, sdk_error, text, write};
+use crate::item::{DeliveryItem, LEASES, LeaseItem, SCHEMA_VERSION, bucket_key, lease_key, lease_time, timestamp};
+use crate::{Deliveries, Due, DueQueue, Lease, StoreError};
 
 impl Deliveries for Dynamo {
     async fn deliveries_of(&self, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
@@ -39,45 +40,75 @@ impl Deliveries for Dynamo {
         item.map(TryInto::try_into).transpose()
     }
 
-    async fn create_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        let outcome = self
-            .client
-            .put_item()
-            .table_name(&self.tables.deliveries)
-            .set_item(Some(write(&DeliveryItem::new(delivery, self.retention.event_days))?))
+    async fn create_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let put = self
+            .put_delivery(delivery)?
             .condition_expression("attribute_not_exists(#event)")
-            .expression_attribute_names("#event", "event")
-            .send()
-            .await;
-        unless_condition_failed(outcome)
+            .expression_attribute_names("#event", "event");
+        self.write_delivery(delivery, put, tell).await
     }
 
-    async fn update_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        let outcome = self
-            .client
-            .put_item()
-            .table_name(&self.tables.deliveries)
-            .set_item(Some(write(&DeliveryItem::new(delivery, self.retention.event_days))?))
+    async fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let put = self
+            .put_delivery(delivery)?
             .condition_expression("#status = :due AND #fence <= :fence")
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#fence", "fence")
             .expression_attribute_values(":due", text("due"))
-            .expression_attribute_values(":fence", number(delivery.fence))
-            .send()
-            .await;
-        unless_condition_failed(outcome)
+            .expression_attribute_values(":fence", number(delivery.fence));
+        self.write_delivery(delivery, put, tell).await
     }
 }
 
-fn unless_condition_failed<T, R>(
-    outcome: Result<T, aws_sdk_dynamodb::error::SdkError<PutItemError, R>>,
-) -> Result<bool, StoreError> {
-    match outcome {
-        Ok(_) => Ok(true),
-        Err(error) => match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(sdk_error(error)),
-        },
+impl Dynamo {
+    fn put_delivery(&self, delivery: &Delivery) -> Result<PutBuilder, StoreError> {
+        let item = write(&DeliveryItem::new(delivery, self.retention.event_days))?;
+        Ok(Put::builder()
+            .table_name(&self.tables.deliveries)
+            .set_item(Some(item)))
+    }
+
+    /// Writes a delivery under a condition; together with the event that tells of it, where there is one.
+    async fn write_delivery(
+        &self,
+        delivery: &Delivery,
+        put: PutBuilder,
+        tell: Option<&Event>,
+    ) -> Result<bool, StoreError> {
+        let put = put.build().map_err(built)?;
+        if let Some(event) = tell {
+            let writes = vec![TransactWriteItem::builder().put(put.clone()).build(), self.put_news(event)?];
+            match self.transact(writes).await? {
+                None => return Ok(true),
+                // It was told before: what is left is to write it.
+                Some(reasons) if reasons.first().is_some_and(Option::is_none) => {}
+                Some(_) => return self.is_written(delivery).await,
+            }
+        }
+        let outcome = self
+            .client
+            .put_item()
+            .table_name(put.table_name())
+            .set_item(Some(put.item().clone()))
+            .set_condition_expression(put.condition_expression().map(str::to_owned))
+            .set_expression_attribute_names(put.expression_attribute_names().cloned())
+            .set_expression_attribute_values(put.expression_attribute_values().cloned())
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => self.is_written(delivery).await,
+                _ => Err(sdk_error(error)),
+            },
+        }
+    }
+
+    /// Whether this very state is what is stored: the client repeats a write whose answer it did not get, and finds it done.
+    async fn is_written(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+        let written = Delivery::try_from(DeliveryItem::new(delivery, self.retention.event_days))?;
+        let stored = self.deliveries_of(&delivery.event).await?;
+        Ok(stored.contains(&written))
     }
 }
 
@@ -86,21 +117,42 @@ fn unless_condition_failed<T, R>(
 struct DueKey {
     event: EventId,
     webhook: WebhookId,
+    due: i64,
+}
+
+/// Where a delivery stands in the index.
+fn index_key(bucket: u8, due: &Due) -> Attributes {
+    let mut key = key([
+        ("bucket", &*bucket_key(bucket)),
+        ("event", due.event.as_str()),
+        ("webhook", due.webhook.as_str()),
+    ]);
+    key.insert("due".to_owned(), number(due.at.as_millisecond()));
+    key
 }
 
 impl DueQueue for Dynamo {
-    async fn due(&self, bucket: u8, until: Timestamp, limit: u16) -> Result<Vec<(EventId, WebhookId)>, StoreError> {
+    async fn due(
+        &self,
+        bucket: u8,
+        from: Timestamp,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: u16,
+    ) -> Result<Vec<Due>, StoreError> {
         // A page ends at 1 MB, whatever the limit says.
         let mut pages = self
             .client
             .query()
             .table_name(&self.tables.deliveries)
             .index_name("due")
-            .key_condition_expression("#bucket = :bucket AND #due <= :until")
+            .key_condition_expression("#bucket = :bucket AND #due BETWEEN :from AND :until")
             .expression_attribute_names("#bucket", "bucket")
             .expression_attribute_names("#due", "due")
             .expression_attribute_values(":bucket", text(bucket_key(bucket)))
+            .expression_attribute_values(":from", number(from.as_millisecond()))
             .expression_attribute_values(":until", number(until.as_millisecond()))
+            .set_exclusive_start_key(after.map(|after| index_key(bucket, after)))
             .limit(i32::from(limit))
             .into_paginator()
             .items()
@@ -108,9 +160,10 @@ impl DueQueue for Dynamo {
         let mut due = Vec::new();
         while due.len() < usize::from(limit) {
             let Some(item) = pages.next().await else { break };
-            let DueKey { event, webhook } = serde_dynamo::from_item(item.map_err(sdk_error)?)
+            let DueKey { event, webhook, due: at } = serde_dynamo::from_item(item.map_err(sdk_error)?)
                 .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            due.push((event, webhook));
+            let at = timestamp(at)?;
+            due.push(Due { at, event, webhook });
         }
         Ok(due)
     }

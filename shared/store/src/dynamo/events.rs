@@ -1,11 +1,11 @@
 //! The inbox, the outcomes of receipts, and the events.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use payload::receipt::ReceiptOutcome;
 use payload::{Event, EventId, Receipt, ReceiptId};
 
-use super::{Dynamo, key, read, sdk_error, write};
+use super::{Dynamo, key, put_new, read, sdk_error, write};
 use crate::item::{EventItem, OutcomeItem, ReceiptItem};
 use crate::{Events, Inbox, PutEvent, RawReceipts, Receipts, StoreError};
 
@@ -83,5 +83,16 @@ impl Events for Dynamo {
     async fn event(&self, id: &EventId) -> Result<Option<Event>, StoreError> {
         let item: Option<EventItem> = self.get(&self.tables.events, key([("id", id.as_str())]), true).await?;
         item.map(TryInto::try_into).transpose()
+    }
+}
+
+impl Dynamo {
+    /// The event that tells what another part of a transaction writes; it is refused where it was told before.
+    pub(super) fn put_news(&self, event: &Event) -> Result<TransactWriteItem, StoreError> {
+        put_new(
+            &self.tables.events,
+            "id",
+            &EventItem::new(event, self.retention.event_days)?,
+        )
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use jiff::Timestamp;
 use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
-use payload::{OrganizationId, WebhookId};
+use payload::{Event, OrganizationId, WebhookId};
 
 use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, replace, sdk_error, text};
 use crate::item::{HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SecretsItem, VERSION_KEY, VersionItem, WebhookItem};
@@ -81,29 +82,28 @@ impl HealthLog for Dynamo {
         organization: &OrganizationId,
         webhook: &WebhookId,
         since: Timestamp,
+        tell: Option<&Event>,
     ) -> Result<bool, StoreError> {
-        self.note(
-            organization,
-            webhook,
-            "SET v = :v, failingSince = :value",
-            "attribute_not_exists(failingSince)",
-            number(since.as_millisecond()),
-        )
-        .await
+        let update = self
+            .health_update(organization, webhook)
+            .update_expression("SET v = :v, failingSince = :since")
+            .condition_expression("attribute_not_exists(failingSince)")
+            .expression_attribute_values(":v", number(SCHEMA_VERSION))
+            .expression_attribute_values(":since", number(since.as_millisecond()));
+        self.note(update, tell).await
     }
 
-    async fn clear_failing(&self, organization: &OrganizationId, webhook: &WebhookId) -> Result<bool, StoreError> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.tables.webhooks)
-            .set_key(Some(health_key(organization, webhook)))
+    async fn clear_failing(
+        &self,
+        organization: &OrganizationId,
+        webhook: &WebhookId,
+        tell: Option<&Event>,
+    ) -> Result<bool, StoreError> {
+        let update = self
+            .health_update(organization, webhook)
             .update_expression("REMOVE failingSince")
-            .condition_expression("attribute_exists(failingSince)")
-            .send()
-            .await
-            .map_err(sdk_error);
-        is_news(outcome)
+            .condition_expression("attribute_exists(failingSince)");
+        self.note(update, tell).await
     }
 
     async fn disable(
@@ -111,16 +111,22 @@ impl HealthLog for Dynamo {
         organization: &OrganizationId,
         webhook: &WebhookId,
         disabled: &Disabled,
+        failing_since: Option<Timestamp>,
+        tell: &Event,
     ) -> Result<bool, StoreError> {
         let json = serde_json::to_string(disabled).map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.note(
-            organization,
-            webhook,
-            "SET v = :v, disabled = :value",
-            "attribute_not_exists(disabled)",
-            text(json),
-        )
-        .await
+        let update = self
+            .health_update(organization, webhook)
+            .update_expression("SET v = :v, disabled = :disabled")
+            .expression_attribute_values(":v", number(SCHEMA_VERSION))
+            .expression_attribute_values(":disabled", text(json));
+        let update = match failing_since {
+            None => update.condition_expression("attribute_not_exists(disabled)"),
+            Some(since) => update
+                .condition_expression("attribute_not_exists(disabled) AND failingSince = :since")
+                .expression_attribute_values(":since", number(since.as_millisecond())),
+        };
+        self.note(update, Some(tell)).await
     }
 }
 
@@ -167,24 +173,12 @@ impl Webhooks for Dynamo {
 
     async fn update_webhook(
         &self,
-        before: &Webhook,
         webhook: &Webhook,
+        revision: u64,
         secrets: Option<&WebhookSecrets>,
         enable: bool,
     ) -> Result<(), StoreError> {
-        if (&before.id, &before.organization) != (&webhook.id, &webhook.organization) {
-            return Err(StoreError::Refused(
-                "a webhook keeps its id and its organization".into(),
-            ));
-        }
-        let key_of = webhook_key(&before.organization, before.id.as_str());
-        let stored: Option<WebhookItem> = self.get(&self.tables.webhooks, key_of, true).await?;
-        let stored = stored.ok_or(StoreError::Conflict)?;
-        let revision = stored.revision;
-        // Compared as what it says, not as how an earlier version of this code wrote it; the revision then holds until the write.
-        if Webhook::try_from(stored)? != *before {
-            return Err(StoreError::Conflict);
-        }
+        // Every change counts, also one of the secrets alone: so this one condition holds for the secrets too.
         let item = WebhookItem::from(webhook).at_revision(revision.saturating_add(1));
         let mut writes = vec![
             replace(&self.tables.webhooks, &item, revision)?,
@@ -207,6 +201,21 @@ impl Webhooks for Dynamo {
         } else {
             Ok(())
         }
+    }
+
+    async fn webhook_to_change(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> Result<Option<(Webhook, u64)>, StoreError> {
+        let item: Option<WebhookItem> = self
+            .get(&self.tables.webhooks, webhook_key(organization, id.as_str()), true)
+            .await?;
+        let with_revision = |item: WebhookItem| {
+            let revision = item.revision;
+            Ok((Webhook::try_from(item)?, revision))
+        };
+        item.map(with_revision).transpose()
     }
 
     async fn health(&self, organization: &OrganizationId, id: &WebhookId) -> Result<Option<Health>, StoreError> {
@@ -281,24 +290,32 @@ impl Dynamo {
         Ok(items)
     }
 
-    /// Notes something in a webhook's health item, unless it is noted there.
-    async fn note(
-        &self,
-        organization: &OrganizationId,
-        webhook: &WebhookId,
-        update: &str,
-        condition: &str,
-        value: AttributeValue,
-    ) -> Result<bool, StoreError> {
+    fn health_update(&self, organization: &OrganizationId, webhook: &WebhookId) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.tables.webhooks)
+            .set_key(Some(health_key(organization, webhook)))
+    }
+
+    /// Writes a health item under a condition, which says whether it is news; together with the event that tells it, where there is one.
+    async fn note(&self, update: UpdateBuilder, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let update = update.build().map_err(built)?;
+        if let Some(event) = tell {
+            let update = TransactWriteItem::builder().update(update.clone()).build();
+            match self.transact(vec![update, self.put_news(event)?]).await? {
+                None => return Ok(true),
+                // It was told before: what is left is to note it.
+                Some(reasons) if reasons.first().is_some_and(Option::is_none) => {}
+                Some(_) => return Ok(false),
+            }
+        }
         let outcome = self
             .client
             .update_item()
-            .table_name(&self.tables.webhooks)
-            .set_key(Some(health_key(organization, webhook)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .expression_attribute_values(":v", number(SCHEMA_VERSION))
-            .expression_attribute_values(":value", value)
+            .table_name(update.table_name())
+            .set_key(Some(update.key().clone()))
+            .update_expression(update.update_expression())
+            .set_condition_expression(update.condition_expression().map(str::to_owned))
+            .set_expression_attribute_values(update.expression_attribute_values().cloned())
             .send()
             .await
             .map_err(sdk_error);

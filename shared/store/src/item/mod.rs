@@ -78,7 +78,7 @@ pub fn time_shards(owner: &str) -> impl Iterator<Item = String> + '_ {
     (0..TIME_SHARDS).map(move |shard| format!("{owner}#{shard}"))
 }
 
-fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
+pub(crate) fn timestamp(milliseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable("a time is out of range".into()))
 }
 

@@ -299,7 +299,7 @@ pub struct WebhookItem {
     schedule: Option<Vec<u32>>,
     enabled: bool,
     at: i64,
-    /// How often it was changed; absent at first.
+    /// How often it was changed, its secrets included; absent at first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) revision: u64,
 }

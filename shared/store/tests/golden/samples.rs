@@ -103,6 +103,7 @@ pub(super) fn delivery() -> Delivery {
         created_at: at(),
         next_attempt: Some("2025-03-25T13:32:00Z".parse().unwrap()),
         attempts: vec![Attempt {
+            throttled: false,
             at: at(),
             duration_ms: 12,
             status: Some(500),

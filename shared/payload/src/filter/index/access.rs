@@ -9,7 +9,7 @@ use crate::filter::Filter;
 use crate::filter::document::{Paths, Scalar};
 use crate::filter::glob::Glob;
 use crate::filter::lists::{Entry, List};
-use crate::filter::pattern::{Block, EventPattern, Node, NumericRange, Test};
+use crate::filter::pattern::{Block, EventPattern, Node, NumericRange, Test, Tests};
 
 /// Something that a value can have. A value that passes a test has the test's key; one that has the key need not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,7 @@ fn entry_keys(entry: &Entry) -> Vec<Key<'_>> {
 /// The keys of a test, each of which is enough; none when it can be passed by what is not there.
 fn test_keys(test: &Test) -> Option<Vec<Key<'_>>> {
     Some(match test {
+        Test::Equal(Scalar::Text(text)) => vec![Key::Text(text)],
         Test::Equal(value) => vec![Key::Equal(value)],
         Test::Text(glob) => glob_keys(glob, false),
         Test::Folded(glob) => glob_keys(glob, true),
@@ -85,34 +86,34 @@ fn test_keys(test: &Test) -> Option<Vec<Key<'_>>> {
 #[derive(Debug, Clone, Copy)]
 struct Condition<'f> {
     place: usize,
-    tests: Tests<'f>,
+    tests: OneOf<'f>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Tests<'f> {
+enum OneOf<'f> {
     List(&'f [Entry]),
-    Pattern(&'f Arc<[Test]>),
+    Pattern(&'f Arc<Tests>),
 }
 
 impl<'f> Condition<'f> {
     fn of_lists(filter: &'f Filter) -> Vec<Self> {
         let lists = filter.0.lists.iter().map(|(list, entries)| Self {
             place: list.place(),
-            tests: Tests::List(entries),
+            tests: OneOf::List(entries),
         });
         lists.collect()
     }
 
     fn of_node(node: &'f Node, paths: &Paths, conditions: &mut Vec<Self>) {
         for (name, field) in &node.0 {
-            let Some(below) = paths.children.get(name) else {
+            let Some(below) = paths.children.get(&**name) else {
                 continue;
             };
             Self::of_node(&field.nested, below, conditions);
             let Some(place) = below.leaf else { continue };
             conditions.extend(field.tests.iter().map(|tests| Self {
                 place,
-                tests: Tests::Pattern(tests),
+                tests: OneOf::Pattern(tests),
             }));
         }
     }
@@ -120,16 +121,16 @@ impl<'f> Condition<'f> {
     /// The keys of each test; none when one of them can be passed by what is not there.
     fn keys(self) -> Option<Vec<Vec<Key<'f>>>> {
         match self.tests {
-            Tests::List(entries) => Some(entries.iter().map(entry_keys).collect()),
-            Tests::Pattern(tests) => tests.iter().map(test_keys).collect(),
+            OneOf::List(entries) => Some(entries.iter().map(entry_keys).collect()),
+            OneOf::Pattern(tests) => tests.iter().map(test_keys).collect(),
         }
     }
 
     /// The same for conditions that the alternatives of a pattern have in common.
     fn id(self) -> (usize, usize) {
         let address = match self.tests {
-            Tests::List(entries) => entries.as_ptr().addr(),
-            Tests::Pattern(tests) => tests.as_ptr().addr(),
+            OneOf::List(entries) => entries.as_ptr().addr(),
+            OneOf::Pattern(tests) => Arc::as_ptr(tests).addr(),
         };
         (self.place, address)
     }

@@ -4,7 +4,7 @@
 //! one and the same element ([array-consistent matching](https://github.com/aws/event-ruler#json-array-matching)). Only `exists: false`
 //! asks for nothing to be there: in the element in which the other conditions hold, and where there are no others, in none.
 
-use super::{Field, Node, Test};
+use super::{Field, Node, Tests};
 use crate::filter::document::Value;
 
 /// How conditions hold.
@@ -68,26 +68,22 @@ impl Node {
                 other => std::slice::from_ref(*other),
             });
             let nothing = values.iter().all(|value| value.scalars().next().is_none());
-            tests.iter().all(|tests| nothing && asks_for_absence(tests))
+            tests.iter().all(|tests| nothing && tests.ask_for_absence())
                 && nested.all_absent(&elements.collect::<Vec<_>>())
         })
     }
 }
 
-fn held_by_scalars(tests: &[Test], value: Option<&Value<'_, '_>>) -> Held {
+fn held_by_scalars(tests: &Tests, value: Option<&Value<'_, '_>>) -> Held {
     let mut nothing = true;
     for scalar in value.into_iter().flat_map(Value::scalars) {
         nothing = false;
-        if tests.iter().any(|test| test.passes(scalar)) {
+        if tests.pass(scalar) {
             return Held::ByValue;
         }
     }
-    if nothing && asks_for_absence(tests) {
+    if nothing && tests.ask_for_absence() {
         return Held::ByAbsence;
     }
     Held::Not
-}
-
-fn asks_for_absence(tests: &[Test]) -> bool {
-    tests.iter().any(|test| matches!(test, Test::Absent))
 }

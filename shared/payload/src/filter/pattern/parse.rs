@@ -1,11 +1,13 @@
 //! Reading a pattern strictly: what it cannot mean is refused with its place.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::range::End;
 use super::{
-    Block, Cow, Decimal, EventPattern, Field, Glob, InvalidFilter, MAX_ALTERNATIVES, MAX_PATTERN_BYTES,
-    MAX_PATTERN_DEPTH, Node, NumericRange, Scalar, Test, fold,
+    Block, Cow, Decimal, EventPattern, Field, Glob, InvalidFilter, MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_PATTERN_BYTES,
+    MAX_PATTERN_DEPTH, Node, NumericRange, Scalar, Test, Tests, fold,
 };
 use crate::filter::invalid::below;
 use crate::filter::json::Json;
@@ -53,6 +55,7 @@ fn node(raw: &RawValue, at: &str, depth: usize) -> Parsed<Vec<Node>> {
         return fail(at, format!("is nested deeper than {MAX_PATTERN_DEPTH} levels"));
     }
     let mut nodes = vec![Node::default()];
+    let mut conditions = 0;
     for (name, value) in members {
         let at = below(at, &name);
         let more = if name == "$or" {
@@ -61,6 +64,9 @@ fn node(raw: &RawValue, at: &str, depth: usize) -> Parsed<Vec<Node>> {
             field(value, &name, &at, depth)?
         };
         few(nodes.len() * more.len(), &at)?;
+        // Before there are any copies.
+        conditions = conditions * more.len() + nodes.len() * more.iter().map(Node::conditions).sum::<usize>();
+        small(conditions, &at)?;
         // Each of the one with each of the other.
         let copies = nodes.len();
         for _ in 1..more.len() {
@@ -83,6 +89,16 @@ fn few(alternatives: usize, at: &str) -> Parsed<()> {
     Ok(())
 }
 
+fn small(conditions: usize, at: &str) -> Parsed<()> {
+    if conditions > MAX_CONDITIONS {
+        let problem = format!(
+            "makes more than {MAX_CONDITIONS} fields and operators, counted in each combination of the alternatives of $or"
+        );
+        return fail(at, problem);
+    }
+    Ok(())
+}
+
 fn either(raw: &RawValue, at: &str, depth: usize) -> Parsed<Vec<Node>> {
     let entries = match read(raw, at)? {
         Json::Array(entries) if entries.len() < 2 => return fail(at, "must have at least two alternatives"),
@@ -90,9 +106,13 @@ fn either(raw: &RawValue, at: &str, depth: usize) -> Parsed<Vec<Node>> {
         other => return fail(at, format!("must be a list of patterns, not {}", other.kind())),
     };
     let mut nodes = Vec::new();
+    let mut conditions = 0;
     for (index, entry) in entries.into_iter().enumerate() {
-        nodes.extend(node(entry, &format!("{at}/{index}"), depth + 1)?);
-        few(nodes.len(), at)?;
+        let more = node(entry, &format!("{at}/{index}"), depth + 1)?;
+        conditions += more.iter().map(Node::conditions).sum::<usize>();
+        few(nodes.len() + more.len(), at)?;
+        small(conditions, at)?;
+        nodes.extend(more);
     }
     Ok(nodes)
 }
@@ -114,12 +134,12 @@ fn field(raw: &RawValue, name: &str, at: &str, depth: usize) -> Parsed<Vec<Node>
         Json::Array(entries) if entries.is_empty() => fail(at, "is empty: list at least one value"),
         Json::Array(entries) => {
             let entries = entries.into_iter().enumerate();
-            let tests: Parsed<_> = entries
+            let tests: Parsed<Vec<Test>> = entries
                 .map(|(index, entry)| test(entry, &format!("{at}/{index}")))
                 .collect();
             let field = Field {
                 nested: Node::default(),
-                tests: vec![tests?],
+                tests: vec![Arc::new(Tests::new(tests?))],
             };
             Ok(vec![under_name(field)])
         }
@@ -132,7 +152,7 @@ fn field(raw: &RawValue, name: &str, at: &str, depth: usize) -> Parsed<Vec<Node>
 
 fn test(raw: &RawValue, at: &str) -> Parsed<Test> {
     let members = match read(raw, at)? {
-        Json::Text(text) => return Ok(Test::Text(Glob::exact(&text))),
+        Json::Text(text) => return Ok(Test::Equal(Scalar::Text(text.into_owned().into()))),
         Json::Number(text) => return number(text, at).map(|number| Test::Equal(Scalar::Number(number))),
         Json::Bool(value) => return Ok(Test::Equal(Scalar::Bool(value))),
         Json::Null => return Ok(Test::Equal(Scalar::Null)),
@@ -235,7 +255,7 @@ fn anything_but(raw: &RawValue, at: &str) -> Parsed<Test> {
             return fail(at, problem);
         }
     };
-    Ok(Test::AnythingBut(tests))
+    Ok(Test::AnythingBut(Tests::new(tests)))
 }
 
 fn plain_entries(entries: &[&RawValue], at: &str) -> Parsed<Vec<Test>> {
@@ -247,7 +267,10 @@ fn plain_entries(entries: &[&RawValue], at: &str) -> Parsed<Vec<Test>> {
             other => return fail(&at, format!("must be a string or a number, not {}", other.kind())),
         }
     }
-    let texts = tests.iter().filter(|test| matches!(test, Test::Text(_))).count();
+    let texts = tests
+        .iter()
+        .filter(|test| matches!(test, Test::Equal(Scalar::Text(_))))
+        .count();
     match texts {
         _ if tests.is_empty() => fail(at, "is empty: list at least one value"),
         0 => Ok(tests),

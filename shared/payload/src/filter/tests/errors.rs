@@ -1,6 +1,7 @@
 //! What is refused, and which place the refusal names.
 
 use super::*;
+use crate::filter::pattern::{EventPattern, MAX_CONDITIONS, Node};
 
 fn refused(json: &Value) -> (String, String) {
     match Filter::parse(&json.to_string()) {
@@ -170,6 +171,125 @@ fn patterns() {
     }
     assert!(refused(&json!({"pattern": deep})).1.contains("nested deeper"));
     assert!(Filter::parse(&json!({"pattern": {"$or": or(8), "b": {"$or": or(8)}}}).to_string()).is_ok());
+}
+
+fn refused_text(filter: &str) -> (String, String) {
+    let error = Filter::parse(filter).unwrap_err();
+    (error.pointer, error.problem)
+}
+
+fn joined(count: usize, part: impl Fn(usize) -> String) -> String {
+    (0..count).map(part).collect::<Vec<_>>().join(",")
+}
+
+/// As many fields as that, each with a name of its own.
+fn fields(count: usize) -> String {
+    joined(count, |number| format!(r#""{number:03x}":[1]"#))
+}
+
+/// An `$or` of as many alternatives.
+fn or_text(count: usize) -> String {
+    format!(
+        r#""$or":[{}]"#,
+        joined(count, |number| format!(r#"{{"a":[{number}]}}"#))
+    )
+}
+
+/// `suffix` without regard to case, as many times, beside as many alternatives.
+fn suffixes_beside_or(suffixes: usize, alternatives: usize) -> String {
+    let suffixes = joined(suffixes, |number| {
+        format!(r#"{{"suffix":{{"equals-ignore-case":"q{number}"}}}}"#)
+    });
+    let or = or_text(alternatives);
+    format!(r#"{{"pattern":{{"data":{{"t":[{suffixes}],"z":{{{or}}}}}}}}}"#)
+}
+
+#[test]
+fn operators_beside_or_count_in_each_alternative() {
+    let small = suffixes_beside_or(170, 64);
+    assert!(small.len() < crate::filter::MAX_PATTERN_BYTES, "{}", small.len());
+    let (pointer, problem) = refused_text(&small);
+    assert_eq!(pointer, "/pattern/data/z");
+    assert!(problem.contains("more than 512 fields and operators"), "{problem}");
+    // Four fields and three operators, 64 times, are 448; four operators make 512; five make 576.
+    for (operators, allowed) in [(3, true), (4, true), (5, false)] {
+        let read = Filter::parse(&suffixes_beside_or(operators, 64));
+        assert_eq!(read.is_ok(), allowed, "{operators}");
+    }
+}
+
+#[test]
+fn no_more_tests_are_made_on_a_long_text_than_are_allowed() {
+    let filter = Filter::parse(&suffixes_beside_or(4, 64)).unwrap();
+    let alternatives = filter.0.pattern.iter().flat_map(EventPattern::alternatives);
+    assert_eq!(alternatives.map(Node::conditions).sum::<usize>(), MAX_CONDITIONS);
+    let filter = StoredFilter::from(filter);
+    let (matcher, _) = Matcher::compile([(0, &filter)]);
+    for (end, matched) in [("Q3", true), ("Q7", false)] {
+        let text = format!("{}{end}", "Ü".repeat(1 << 19));
+        let (meta, json) = event(&json!({"data": {"t": text, "z": {"a": 63}}}));
+        assert_eq!(!matcher.matches(&meta, &json).unwrap().is_empty(), matched, "{end}");
+    }
+}
+
+#[test]
+fn fields_beside_or_count_in_each_alternative() {
+    let (or, many) = (or_text(64), fields(700));
+    for (pattern, place) in [
+        // The alternatives' own 64 fields and seven others in each make 512, and those behind the first of eight are too many.
+        (format!("{{{or},{many}}}"), "/pattern/007"),
+        (format!("{{{many},{or}}}"), "/pattern/200"),
+        (format!(r#"{{"b":{{{or}}},{many}}}"#), "/pattern/006"),
+        (format!(r#"{{"x":{{{}}},{or}}}"#, fields(400)), "/pattern/$or"),
+        (
+            format!(r#"{{"$or":[{{{}}},{{{}}}]}}"#, fields(300), fields(300)),
+            "/pattern/$or",
+        ),
+    ] {
+        assert!(pattern.len() <= crate::filter::MAX_PATTERN_BYTES, "{}", pattern.len());
+        let (pointer, problem) = refused_text(&format!(r#"{{"pattern":{pattern}}}"#));
+        assert_eq!(pointer, place, "{problem}");
+        assert!(problem.contains("more than 512 fields and operators"), "{problem}");
+    }
+    let enough = format!(r#"{{"pattern":{{{}}}}}"#, fields(512));
+    assert!(Filter::parse(&enough).is_ok());
+}
+
+#[test]
+fn what_operators_count_for() {
+    let pattern = |list: &str| format!(r#"{{"pattern":{{"a":[{list}]}}}}"#);
+    let texts = |count| joined(count, |number| format!(r#""{number}""#));
+    let but = |operator: &str| pattern(&format!(r#"{{"anything-but":{{"{operator}":[{}]}}}}"#, texts(600)));
+    for (filter, allowed) in [
+        // Exact values are found without a look at each.
+        (pattern(&texts(1000)), true),
+        (pattern(&format!(r#"{{"anything-but":[{}]}}"#, texts(1000))), true),
+        (pattern(&joined(511, |_| r#"{"prefix":"a"}"#.to_owned())), true),
+        (pattern(&joined(512, |_| r#"{"prefix":"a"}"#.to_owned())), false),
+        (but("prefix"), false),
+        (but("wildcard"), false),
+    ] {
+        match Filter::parse(&filter) {
+            Ok(_) => assert!(allowed, "{filter}"),
+            Err(error) => assert!(!allowed && error.problem.contains("512"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_whole_filter_is_bounded() {
+    let pools = |bytes: usize| {
+        let entries = joined(80, |_| format!(r#""{}""#, "p".repeat(200)));
+        let filter = format!(r#"{{"pools":[{entries}],"pattern":{{"a":[1]}}}}"#);
+        let spaces = " ".repeat(bytes - filter.len());
+        filter + &spaces
+    };
+    assert!(pools(16_384).parse::<Value>().is_ok() && Filter::parse(&pools(16_384)).is_ok());
+    let (pointer, problem) = refused_text(&pools(16_385));
+    assert_eq!(
+        (pointer.as_str(), problem.as_str()),
+        ("", "has 16385 bytes; at most 16384 are allowed")
+    );
 }
 
 #[test]

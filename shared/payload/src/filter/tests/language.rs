@@ -46,6 +46,49 @@ fn exact_values() {
 }
 
 #[test]
+fn many_exact_values_of_all_kinds() {
+    let mut list: Vec<Value> = (0..300)
+        .rev()
+        .flat_map(|number| [json!(number), json!(format!("t{number}"))])
+        .collect();
+    list.extend([
+        json!({"suffix": "!"}),
+        json!(null),
+        json!(-1.5),
+        json!(true),
+        json!({"exists": false}),
+    ]);
+    check(
+        &json!({"a": list}),
+        &[
+            json!({"a": 0}),
+            json!({"a": 299.0}),
+            json!({"a": "t150"}),
+            json!({"a": null}),
+            json!({"a": -1.5}),
+            json!({"a": true}),
+            json!({"a": "x!"}),
+            json!({"a": ["x", 7]}),
+            json!({}),
+        ],
+        &[
+            json!({"a": 300}),
+            json!({"a": 0.5}),
+            json!({"a": "0"}),
+            json!({"a": "t300"}),
+            json!({"a": ""}),
+            json!({"a": false}),
+        ],
+    );
+    let numbers: Vec<i32> = (0..300).rev().collect();
+    check(
+        &json!({"a": [{"anything-but": numbers}]}),
+        &[json!({"a": 300}), json!({"a": "7"})],
+        &[json!({"a": 0}), json!({"a": 150}), json!({"a": 299}), json!({})],
+    );
+}
+
+#[test]
 fn all_fields_must_hold() {
     check(
         &json!({"a": ["x"], "b": {"c": [1], "d": [2]}}),

@@ -27,6 +27,35 @@ fn a_pattern_is_stored_as_text_and_shown_as_it_was_given() {
 }
 
 #[test]
+fn what_is_stored_may_be_longer_than_what_is_given() {
+    let entries = vec!["p".repeat(200); 40];
+    // Mostly quotes, each of which takes two bytes in a text.
+    let values = vec![""; 2700];
+    let given = json!({"pools": entries, "pattern": {"a": values}});
+    let filter = Filter::parse(&given.to_string()).unwrap();
+    let item = serde_json::to_value(StoredFilter::from(filter.clone())).unwrap();
+    assert!(item.to_string().len() > crate::filter::MAX_FILTER_BYTES);
+    assert_eq!(stored(&item).read(), Ok(&filter));
+    assert_eq!(Filter::parse(stored(&item).to_json().get()), Ok(filter));
+    // As long as only the lists' own limits allowed.
+    let lists = [
+        "applications",
+        "categories",
+        "actions",
+        "entities",
+        "pools",
+        "stations",
+        "locales",
+    ];
+    let long: Value = lists
+        .map(|list| (list.to_owned(), json!(vec!["p".repeat(200); 100])))
+        .into_iter()
+        .collect();
+    assert!(Filter::parse(&long.to_string()).is_err());
+    assert!(stored(&long).read().is_ok());
+}
+
+#[test]
 fn what_cannot_be_read_is_kept_wants_nothing_and_harms_no_other() {
     let newer = json!({"types": ["live.*"], "moods": {"good": [1, null]}});
     let bad = stored(&newer);
