@@ -177,7 +177,11 @@ async fn a_chat_gets_no_signature() {
     let (_, headers, body) = only(&seen);
     assert_eq!(body, br#"{"text":"x"}"#);
     assert!(!headers.keys().any(|name| name.starts_with("webhook-")));
-    assert_eq!(headers["hookline-hops"], ["4"], "what is taken for a chat may be another hub");
+    assert_eq!(
+        headers["hookline-hops"],
+        ["4"],
+        "what is taken for a chat may be another hub"
+    );
 }
 
 #[tokio::test]
@@ -229,7 +233,11 @@ async fn each_platform_answers_in_its_own_way() {
             (!is_success).then_some(AttemptError::Status),
             "{case}"
         );
-        assert_eq!((outcome.attempt.throttled, outcome.rejection), (throttled, rejection), "{case}");
+        assert_eq!(
+            (outcome.attempt.throttled, outcome.rejection),
+            (throttled, rejection),
+            "{case}"
+        );
         let next = Schedule::default().decide(&[], &outcome, at(), Jitter::NONE);
         let expected = match rejection {
             _ if is_success => next == Next::Delivered,

@@ -57,7 +57,10 @@ impl Event {
     /// # Errors
     /// As [`Self::data_json`].
     pub fn previous_attributes_json(&self) -> Result<Option<Cow<'_, [u8]>>, BrokenEvent> {
-        self.previous_attributes.as_ref().map(|content| self.content(content)).transpose()
+        self.previous_attributes
+            .as_ref()
+            .map(|content| self.content(content))
+            .transpose()
     }
 
     /// What changed: the changes that the metadata names, in their order, and then the other members of `previousAttributes`, by name.

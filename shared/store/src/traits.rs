@@ -209,17 +209,9 @@ pub trait Deliveries: Send + Sync {
     /// One delivery, consistently read.
     fn delivery(&self, event: &EventId, webhook: &WebhookId) -> impl Future<Output = Result<Option<Delivery>>> + Send;
     /// Records a delivery for the first time. `false` when it is recorded already: then that record stands.
-    fn create_delivery(
-        &self,
-        delivery: &Delivery,
-        tell: Option<&Event>,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn create_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> impl Future<Output = Result<bool>> + Send;
     /// Writes the outcome of a further attempt under `delivery.fence`. `false` when a later owner wrote meanwhile, or it is no longer due.
-    fn update_delivery(
-        &self,
-        delivery: &Delivery,
-        tell: Option<&Event>,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// The right to send what is due in one bucket, for a while.

@@ -38,7 +38,11 @@ pub(super) async fn a_delivery_is_created_once_and_updated_under_its_fence(store
         fence: 1,
         ..first.clone()
     };
-    assert_eq!(store.create_delivery(&other, None).await, Ok(false), "that record stands");
+    assert_eq!(
+        store.create_delivery(&other, None).await,
+        Ok(false),
+        "that record stands"
+    );
     assert_eq!(store.create_delivery(&second, None).await, Ok(true));
     assert_eq!(store.deliveries_of(&first.event).await.expect("list").len(), 2);
 
@@ -78,7 +82,11 @@ pub(super) async fn a_delivery_is_created_once_and_updated_under_its_fence(store
         ..tried.clone()
     };
     assert_eq!(store.update_delivery(&done, None).await, Ok(true));
-    assert_eq!(store.update_delivery(&tried, None).await, Ok(false), "what is done is done");
+    assert_eq!(
+        store.update_delivery(&tried, None).await,
+        Ok(false),
+        "what is done is done"
+    );
     assert_eq!(store.delivery(&first.event, &first.webhook).await, Ok(Some(done)));
     let unknown = delivery(&WebhookId::generate(now()));
     assert_eq!(
@@ -146,7 +154,10 @@ pub(super) async fn due_deliveries_are_found_in_their_bucket(store: &Dynamo) {
     };
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
     let always = Timestamp::UNIX_EPOCH;
-    assert_eq!(keys(store.due(bucket, always, at(-1), None, 100).await.expect("due")), vec![]);
+    assert_eq!(
+        keys(store.due(bucket, always, at(-1), None, 100).await.expect("due")),
+        vec![]
+    );
     assert_eq!(
         keys(store.due(bucket, always, at(0), None, 100).await.expect("due")),
         vec![soon.event.clone()]
@@ -157,7 +168,12 @@ pub(super) async fn due_deliveries_are_found_in_their_bucket(store: &Dynamo) {
     );
     assert!(store.due(bucket, always, at(60), None, 1).await.expect("due").len() <= 1);
     assert_eq!(
-        keys(store.due((bucket + 1) % 16, always, at(60), None, 100).await.expect("due")),
+        keys(
+            store
+                .due((bucket + 1) % 16, always, at(60), None, 100)
+                .await
+                .expect("due")
+        ),
         vec![]
     );
     let all = store.due(bucket, always, at(60), None, 100).await.expect("due");

@@ -351,7 +351,13 @@ pub(super) async fn each_change_of_health_is_news_once(store: &Dynamo) {
     };
     assert_eq!(
         store
-            .disable(organization, id, &gone, Some(now()), &event(organization, None, "told_1"))
+            .disable(
+                organization,
+                id,
+                &gone,
+                Some(now()),
+                &event(organization, None, "told_1")
+            )
             .await,
         Ok(true)
     );

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use url::{ParseError, Url};
 
 use super::{ChangePlaces, Condition, DataPlace, Expectation, LinkPlace, Place, TemplatePart, pairs};
-use crate::change::shortened_to;
 use crate::Receipt;
+use crate::change::shortened_to;
 use crate::event::{Change, Link};
 use crate::json::{Document, elements, members, scalar};
 

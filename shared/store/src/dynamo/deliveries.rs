@@ -45,7 +45,13 @@ impl Deliveries for Dynamo {
             .put_delivery(delivery)?
             .condition_expression("attribute_not_exists(#event)")
             .expression_attribute_names("#event", "event");
-        self.write_delivery(delivery, put, tell).await
+        if self.write_delivery(put, tell).await? {
+            return Ok(true);
+        }
+        Ok(self
+            .deliveries_of(&delivery.event)
+            .await?
+            .contains(&self.as_stored(delivery)?))
     }
 
     async fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
@@ -56,33 +62,32 @@ impl Deliveries for Dynamo {
             .expression_attribute_names("#fence", "fence")
             .expression_attribute_values(":due", text("due"))
             .expression_attribute_values(":fence", number(delivery.fence));
-        self.write_delivery(delivery, put, tell).await
+        if self.write_delivery(put, tell).await? {
+            return Ok(true);
+        }
+        Ok(self.delivery(&delivery.event, &delivery.webhook).await? == Some(self.as_stored(delivery)?))
     }
 }
 
 impl Dynamo {
     fn put_delivery(&self, delivery: &Delivery) -> Result<PutBuilder, StoreError> {
         let item = write(&DeliveryItem::new(delivery, self.retention.event_days))?;
-        Ok(Put::builder()
-            .table_name(&self.tables.deliveries)
-            .set_item(Some(item)))
+        Ok(Put::builder().table_name(&self.tables.deliveries).set_item(Some(item)))
     }
 
     /// Writes a delivery under a condition; together with the event that tells of it, where there is one.
-    async fn write_delivery(
-        &self,
-        delivery: &Delivery,
-        put: PutBuilder,
-        tell: Option<&Event>,
-    ) -> Result<bool, StoreError> {
+    async fn write_delivery(&self, put: PutBuilder, tell: Option<&Event>) -> Result<bool, StoreError> {
         let put = put.build().map_err(built)?;
         if let Some(event) = tell {
-            let writes = vec![TransactWriteItem::builder().put(put.clone()).build(), self.put_news(event)?];
+            let writes = vec![
+                TransactWriteItem::builder().put(put.clone()).build(),
+                self.put_news(event)?,
+            ];
             match self.transact(writes).await? {
                 None => return Ok(true),
                 // It was told before: what is left is to write it.
                 Some(reasons) if reasons.first().is_some_and(Option::is_none) => {}
-                Some(_) => return self.is_written(delivery).await,
+                Some(_) => return Ok(false),
             }
         }
         let outcome = self
@@ -98,17 +103,15 @@ impl Dynamo {
         match outcome {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => self.is_written(delivery).await,
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
                 _ => Err(sdk_error(error)),
             },
         }
     }
 
-    /// Whether this very state is what is stored: the client repeats a write whose answer it did not get, and finds it done.
-    async fn is_written(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        let written = Delivery::try_from(DeliveryItem::new(delivery, self.retention.event_days))?;
-        let stored = self.deliveries_of(&delivery.event).await?;
-        Ok(stored.contains(&written))
+    /// The delivery as it reads back. Where this very state is stored already, the client has repeated a write whose answer it did not get.
+    fn as_stored(&self, delivery: &Delivery) -> Result<Delivery, StoreError> {
+        DeliveryItem::new(delivery, self.retention.event_days).try_into()
     }
 }
 
@@ -160,7 +163,11 @@ impl DueQueue for Dynamo {
         let mut due = Vec::new();
         while due.len() < usize::from(limit) {
             let Some(item) = pages.next().await else { break };
-            let DueKey { event, webhook, due: at } = serde_dynamo::from_item(item.map_err(sdk_error)?)
+            let DueKey {
+                event,
+                webhook,
+                due: at,
+            } = serde_dynamo::from_item(item.map_err(sdk_error)?)
                 .map_err(|error| StoreError::Unreadable(error.to_string()))?;
             let at = timestamp(at)?;
             due.push(Due { at, event, webhook });
