@@ -18,9 +18,15 @@ pub struct HubProcess {
 impl HubProcess {
     /// Starts `program` on this folder and port (0 takes a free one).
     pub async fn start(program: &str, folder: &Path, port: u16) -> Self {
+        Self::start_with(program, folder, port, &[]).await
+    }
+
+    /// Starts it with these variables in its environment.
+    pub async fn start_with(program: &str, folder: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
             .arg(folder)
             .arg(port.to_string())
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

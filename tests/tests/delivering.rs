@@ -286,3 +286,30 @@ async fn a_destination_that_is_not_there_is_a_recorded_attempt() {
     assert_eq!(only(&event)["status"], "due");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_goes_where_its_webhook_leads_now() {
+    let world = World::start().await;
+    let (before, after, late) = (Sink::start().await, Sink::start().await, Sink::start().await);
+    before.always(Behaviour::Answer(500));
+    let moved = world.api.webhook(before.url(), &["audio.*"]).await;
+    let quartr = world.api.source("quartr").await;
+    quartr
+        .send_at("msg_1", world.now(), &quartr_message("audio.created", 1))
+        .await;
+    before.wait_for(1).await;
+    world.drained().await;
+    // It moves, and wants other events from now on; another one is made.
+    let path = format!("/v1/webhooks/{}", moved.id);
+    let patch = serde_json::json!({"url": after.url(), "filter": {"types": ["report.*"]}});
+    let (status, answer) = world.api.call(Method::PATCH, &path, Some(&patch)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    world.api.webhook(late.url(), &["audio.*"]).await;
+    world.advance(Duration::from_secs(80));
+    world.tick().await;
+    assert!(after.wait_for(1).await[0].is_signed_with(&moved.secret));
+    let event = world.api.get(&format!("/v1/events/{}", quartr.event_id("msg_1"))).await;
+    assert_eq!(only(&event)["status"], "delivered");
+    assert_eq!((before.arrivals().len(), late.arrivals().len()), (1, 0));
+    world.stop().await;
+}

@@ -20,7 +20,9 @@ async fn main() -> Result<(), Error> {
         tracing::error!(error_type = "panic", place, "panicked");
     }));
     let destinations = Destinations::from_setting(env::var(guard::ALLOW_PRIVATE_VARIABLE).ok().as_deref());
-    let guard = Guard::new(destinations).without_host_of(&env::var("PUBLIC_URL").unwrap_or_default());
+    let guard = Guard::new(destinations)
+        .without_host_of(&env::var("PUBLIC_URL").unwrap_or_default())
+        .without_api(&env::var("API_ID").unwrap_or_default());
     let sender = HttpSender::new(Client::builder(guard).build()?, SystemClock);
     let function = FanOut::new(
         store::connect::dynamo_from_env()?,

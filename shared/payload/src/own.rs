@@ -193,6 +193,12 @@ mod tests {
         };
         let told = event(&webhook, failing, now);
         assert_eq!(told.id, event(&webhook, failing, Timestamp::MAX).id);
+        let anothers = event(&super::tests::webhook(), failing, now);
+        assert_ne!(
+            anothers.id, told.id,
+            "the same news of two organizations are two events"
+        );
+        assert_ne!(anothers.organization, told.organization);
         let json = String::from_utf8(told.to_json().unwrap()).unwrap();
         assert!(
             json.contains("Webhook orders is failing: timeout") && !json.contains("example.com"),

@@ -104,6 +104,8 @@ impl Resolver for SystemResolver {
 pub struct Guard {
     destinations: Destinations,
     own_hosts: Arc<[String]>,
+    /// What the host of an API of our own begins with.
+    own_apis: Arc<[String]>,
     resolver: Arc<dyn Resolver>,
 }
 
@@ -123,6 +125,7 @@ impl Guard {
         Self {
             destinations,
             own_hosts: Arc::new([]),
+            own_apis: Arc::new([]),
             resolver: Arc::new(SystemResolver),
         }
     }
@@ -148,6 +151,17 @@ impl Guard {
         self
     }
 
+    /// The same, refusing also the hosts that API Gateway makes for the API of this id, `<id>.execute-api.<region>.amazonaws.com`: it answers
+    /// there also where it has a domain of its own. An empty id adds nothing.
+    #[must_use]
+    pub fn without_api(mut self, id: &str) -> Self {
+        if !id.is_empty() {
+            let host = format!("{}.execute-api.", id.to_ascii_lowercase());
+            self.own_apis = self.own_apis.iter().cloned().chain([host]).collect();
+        }
+        self
+    }
+
     /// Which destinations it allows.
     #[must_use]
     pub fn destinations(&self) -> Destinations {
@@ -161,10 +175,11 @@ impl Guard {
     /// # Errors
     /// Why no request may go there.
     pub fn check_url(&self, url: &Url) -> Result<(), Refusal> {
-        if url
-            .host_str()
-            .is_some_and(|host| self.own_hosts.iter().any(|own| own == plain_host(host)))
-        {
+        let is_own = |host: &str| {
+            self.own_hosts.iter().any(|own| own == plain_host(host))
+                || self.own_apis.iter().any(|own| host.starts_with(own.as_str()))
+        };
+        if url.host_str().is_some_and(is_own) {
             return Err(Refusal::OwnHost);
         }
         if self.destinations == Destinations::AllowPrivate {
@@ -377,6 +392,27 @@ mod tests {
                 );
             }
             assert_eq!(guard.check_url(&Url::parse("https://example.com/").unwrap()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn our_own_api_is_refused_beside_its_domain() {
+        let guard = Guard::new(Destinations::PublicOnly)
+            .without_api("Abc123")
+            .without_api("");
+        let check = |url: &str| guard.check_url(&Url::parse(url).unwrap());
+        for own in [
+            "https://abc123.execute-api.eu-west-1.amazonaws.com/in/x",
+            "https://ABC123.execute-api.cn-north-1.amazonaws.com.cn./in/x",
+        ] {
+            assert_eq!(check(own), Err(Refusal::OwnHost), "{own}");
+        }
+        for other in [
+            "https://abc1234.execute-api.eu-west-1.amazonaws.com/",
+            "https://abc123.example.com/",
+            "https://execute-api.eu-west-1.amazonaws.com/",
+        ] {
+            assert_eq!(check(other), Ok(()), "{other}");
         }
     }
 
