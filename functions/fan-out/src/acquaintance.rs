@@ -14,9 +14,6 @@ use tokio::sync::watch;
 /// How long a success says that a webhook answers.
 const KNOWN_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// How long after the beginning of the first attempt others wait to see what it comes to.
-const WAIT: Duration = Duration::from_millis(250);
-
 /// How many webhooks are remembered before those that are known no longer are dropped.
 const SWEEP_ABOVE: usize = 10_000;
 
@@ -42,14 +39,19 @@ pub(crate) struct Meeting<'a> {
 }
 
 impl Acquaintances {
-    /// Permits an attempt to a webhook that is known to answer, or the first one to another. `None` when such a one takes long.
-    pub(crate) async fn meet<'a>(&'a self, webhook: &'a WebhookId, clock: &impl Clock) -> Option<Meeting<'a>> {
+    /// Permits an attempt to a webhook that is known to answer, or the first one to another. `None` when such a one has lasted for `wait`.
+    pub(crate) async fn meet<'a>(
+        &'a self,
+        webhook: &'a WebhookId,
+        clock: &impl Clock,
+        wait: Duration,
+    ) -> Option<Meeting<'a>> {
         loop {
             let (mut end, waited) = match self.look(webhook, clock.now()) {
                 Ok(meeting) => return Some(meeting),
                 Err(under_way) => under_way,
             };
-            let left = WAIT.checked_sub(waited).filter(|left| !left.is_zero())?;
+            let left = wait.checked_sub(waited).filter(|left| !left.is_zero())?;
             // It never says anything: it ends.
             let _ = tokio::time::timeout(left, end.changed()).await.ok()?;
         }

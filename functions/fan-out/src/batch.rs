@@ -236,7 +236,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             return Ok(Some(Parked::NoSecret));
         }
         // Of a webhook that nothing is known of, one attempt shows how it does: were it to hang, it would hold up one batch and not all.
-        let Some(first) = acquaintances.meet(&webhook.id, clock).await else {
+        let Some(first) = acquaintances.meet(&webhook.id, clock, settings.unproven_wait).await else {
             return Ok(Some(Parked::Unproven));
         };
         // The place in the lane first: those who wait for a slow webhook must not keep others from being sent to.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub in_flight_per_webhook: usize,
     /// How many of the webhooks that want an event are sent it here; the others get it from `retry`.
     pub most_matches: usize,
+    /// How long after the beginning of an attempt at a webhook that nothing is known of others wait to see what it comes to.
+    pub unproven_wait: Duration,
     /// How long this process leaves a webhook alone after a failure.
     pub open_for: Duration,
     /// When a failed delivery is tried again.
@@ -56,6 +58,7 @@ impl Default for Settings {
             in_flight: 64,
             in_flight_per_webhook: 16,
             most_matches: 50,
+            unproven_wait: Duration::from_millis(250),
             open_for: Duration::from_secs(10),
             schedule: Schedule::default(),
         }
