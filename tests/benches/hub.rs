@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookline_tests::api::{Api, PROVIDER_SECRET, Provider, signed_headers};
-use hookline_tests::process::HubProcess;
+use hookline_tests::process::{AS_DEPLOYED, HubProcess};
 use hookline_tests::world::World;
 use payload::Clock;
 use reqwest::StatusCode;
@@ -90,7 +90,7 @@ struct Setup {
 impl Setup {
     async fn new(webhooks: usize, is_timed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = HubProcess::start(PROGRAM, folder.path(), 0).await;
+        let mut hub = HubProcess::start_with(PROGRAM, folder.path(), 0, &[(AS_DEPLOYED, "1")]).await;
         let key = hub.tell("organization").await;
         let api = Api::new(hub.url(), &key);
         let counter = Counter {

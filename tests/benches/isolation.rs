@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookline_tests::api::{Api, PROVIDER_SECRET, signed_headers};
-use hookline_tests::process::HubProcess;
+use hookline_tests::process::{AS_DEPLOYED, HubProcess};
 use payload::Clock;
 use reqwest::StatusCode;
 use store::clock::SystemClock;
@@ -64,7 +64,7 @@ async fn hanging() -> String {
 /// The milliseconds from each request to each good destination, sorted.
 async fn run(with_hanging: bool) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
-    let mut hub = HubProcess::start(PROGRAM, folder.path(), 0).await;
+    let mut hub = HubProcess::start_with(PROGRAM, folder.path(), 0, &[(AS_DEPLOYED, "1")]).await;
     let key = hub.tell("organization").await;
     let api = Api::new(hub.url(), &key);
     let arrivals = Arrivals::default();

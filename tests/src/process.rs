@@ -6,6 +6,9 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+/// The variable that makes `hub-process` as impatient as a deployed function, for measurements; without it it is as patient as a test.
+pub const AS_DEPLOYED: &str = "HOOKLINE_AS_DEPLOYED";
+
 /// A running `hub-process`; it is killed with this value.
 #[derive(Debug)]
 pub struct HubProcess {
