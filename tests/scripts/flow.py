@@ -310,11 +310,14 @@ class Flow:
         step("the example events are answered")
 
     def read_and_delete(self):
+        changed = self.call("PATCH", f"/v1/webhooks/{self.webhook}", 200, {"rateLimit": 600, "headers": {"X-Team": "a"}})
+        assert (changed["rateLimit"], changed["headers"]) == (600, ["X-Team"]), changed
+        step("a webhook is changed, with its secrets")
         for kind in ("sources", "webhooks"):
             (registered,) = self.call("GET", f"/v1/{kind}", 200)["data"]
             read = self.call("GET", f"/v1/{kind}/{registered['id']}", 200)
-            # How a source does is shown of one only.
-            assert {name: value for name, value in read.items() if name != "health"} == registered, read
+            # How it does, and what its destination wants beside, is shown of one only.
+            assert {name: value for name, value in read.items() if name not in ("health", "headers")} == registered, read
             self.call("DELETE", f"/v1/{kind}/{registered['id']}", 204)
             self.call("GET", f"/v1/{kind}/{registered['id']}", 404)
         step("what is registered is listed, read and deleted")
