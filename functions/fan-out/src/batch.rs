@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use delivery::policy::{Exhaustion, patience};
-use delivery::{Deadline, Memo, Message, Next, Place, Request, Sender, SignedPart, SigningKeys, report};
+use delivery::{Credentials, Deadline, Memo, Message, Next, Place, Sender, report};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
-use payload::event::{BrokenEvent, MAX_HOPS};
+use payload::event::MAX_HOPS;
 use payload::own::{self, News};
-use payload::webhook::{DestinationHeader, Disabled, DisabledReason, Format, Method, Webhook};
+use payload::webhook::{Disabled, DisabledReason, Format, Method, Webhook};
 use payload::{Clock, Event, OrganizationId, WebhookId};
 use serde_dynamo::Item;
 use store::{StoreError, item};
@@ -38,23 +38,10 @@ const PARKING: usize = 32;
 
 /// One webhook within a batch.
 struct Lane {
-    secrets: Result<LaneSecrets, StoreError>,
+    credentials: Result<Credentials, StoreError>,
     in_flight: Semaphore,
     /// Whether this batch has noted that it fails.
     noted: AtomicBool,
-}
-
-/// What requests to one webhook carry.
-struct LaneSecrets {
-    keys: Option<SigningKeys>,
-    headers: Vec<DestinationHeader>,
-}
-
-/// Whether Hookline sends a webhook nothing any more.
-fn is_disabled(set: &OrganizationSet, webhook: &Webhook) -> bool {
-    set.health
-        .get(&webhook.id)
-        .is_some_and(|health| health.disabled.is_some())
 }
 
 /// Why a delivery is left to `retry` without an attempt.
@@ -105,14 +92,12 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let event = item::read_event(image)?;
         let (set, recorded) = tokio::join!(self.set(&event.organization), self.parts.store.deliveries_of(&event.id));
         let (set, recorded) = (set?, recorded?);
-        let matched = set
+        let wanted = set
             .matcher
-            .matches(&event.meta, &event.to_json()?)
-            .map_err(|_| BrokenEvent::Span)?;
-        let wanted = matched
+            .matching(&event)?
             .into_iter()
-            .filter_map(|position| set.webhooks.get(position))
-            .filter(|webhook| webhook.enabled && !is_disabled(&set, webhook) && !own::is_about(&event, &webhook.id))
+            .filter_map(|position| set.registered.webhooks.get(position))
+            .filter(|webhook| set.registered.is_live(webhook) && !own::is_about(&event, &webhook.id))
             .enumerate()
             .filter(|(_, webhook)| recorded.iter().all(|delivery| delivery.webhook != webhook.id));
 
@@ -133,10 +118,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let mut deliveries: FuturesUnordered<_> = deliveries
             .into_iter()
             .map(|(position, webhook, message)| {
-                let failing = set
-                    .health
-                    .get(&webhook.id)
-                    .is_some_and(|health| health.failing_since.is_some());
+                let failing = set.registered.failing_since(&webhook.id).is_some();
                 self.deliver(&event, webhook, message, failing, position)
             })
             .collect();
@@ -156,8 +138,8 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 let set = self.parts.matchers.ready(organization, set);
                 for (position, problem) in &set.unreadable {
                     // What is sent nothing anyway need not be told.
-                    let webhook = set.webhooks.get(*position);
-                    if let Some(webhook) = webhook.filter(|webhook| webhook.enabled && !is_disabled(&set, webhook)) {
+                    let webhook = set.registered.webhooks.get(*position);
+                    if let Some(webhook) = webhook.filter(|webhook| set.registered.is_live(webhook)) {
                         tracing::error!(%organization, webhook = %webhook.id, error_type = "bad_filter", error = %problem, "a stored filter cannot be read: its webhook gets nothing");
                         self.disable(webhook, DisabledReason::BadFilter).await;
                     }
@@ -226,15 +208,12 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             ..
         } = &*self.parts;
         let lane = self.lane(&webhook.id).await;
-        let secrets = match &lane.secrets {
-            Ok(secrets) => secrets,
+        let credentials = match &lane.credentials {
+            Ok(credentials) if credentials.suffice_for(message) => credentials,
             Err(error) if error.is_transient() => return Err(error.clone()),
-            Err(_) => return Ok(Some(Parked::NoSecret)),
+            // What cannot be signed is not sent, and not lost either: it waits until the secret is mended.
+            Ok(_) | Err(_) => return Ok(Some(Parked::NoSecret)),
         };
-        // What cannot be signed is not sent, and not lost either: it waits until the secret is mended.
-        if secrets.keys.is_none() && message.signed != SignedPart::Nothing {
-            return Ok(Some(Parked::NoSecret));
-        }
         // Of a webhook that nothing is known of, one attempt shows how it does: were it to hang, it would hold up one batch and not all.
         let Some(first) = acquaintances.meet(&webhook.id, clock, settings.unproven_wait).await else {
             return Ok(Some(Parked::Unproven));
@@ -254,15 +233,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             return Ok(Some(Parked::Paced(until)));
         }
         let mut delivery = self.new_delivery(event, webhook);
-        let request = Request {
-            event: &event.id,
-            destination: &webhook.url,
-            keys: secrets.keys.as_ref(),
-            headers: &secrets.headers,
-            message,
-            format: webhook.format,
-            hops: event.hops,
-        };
+        let request = credentials.request(event, webhook, message);
         let outcome = sender.send(request, settings.attempt_limit).await;
         let now = clock.now();
         let patience = patience(&outcome, now);
@@ -393,10 +364,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             .get(webhook, || async {
                 let secrets = store.webhook_secrets(webhook).await;
                 Arc::new(Lane {
-                    secrets: secrets.map(|secrets| LaneSecrets {
-                        keys: SigningKeys::valid_at(&secrets.signing, clock.now()),
-                        headers: secrets.headers,
-                    }),
+                    credentials: secrets.map(|secrets| Credentials::valid_at(secrets, clock.now())),
                     in_flight: Semaphore::new(settings.in_flight_per_webhook),
                     noted: AtomicBool::new(false),
                 })

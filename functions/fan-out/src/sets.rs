@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use payload::OrganizationId;
 use payload::filter::{InvalidFilter, Matcher};
-use payload::webhook::{Health, Webhook};
-use payload::{OrganizationId, WebhookId};
+use payload::webhook::Webhook;
 use store::WebhookSet;
 
 /// Of how many organizations the matchers are kept.
@@ -14,8 +14,7 @@ const MAX_ORGANIZATIONS: usize = 1000;
 /// An organization's webhooks as one consistent reading.
 #[derive(Debug)]
 pub(crate) struct OrganizationSet {
-    pub(crate) webhooks: Arc<Vec<Webhook>>,
-    pub(crate) health: HashMap<WebhookId, Health>,
+    pub(crate) registered: WebhookSet,
     pub(crate) matcher: Arc<Matcher>,
     /// Those whose filter cannot be read, found when the matcher was made: they are told of once.
     pub(crate) unreadable: Vec<(usize, InvalidFilter)>,
@@ -34,19 +33,18 @@ pub(crate) struct Matchers(Mutex<HashMap<OrganizationId, Made>>);
 
 impl Matchers {
     /// The set with its matcher, which is made anew only when the registrations have changed.
-    pub(crate) fn ready(&self, organization: &OrganizationId, set: WebhookSet) -> OrganizationSet {
-        let WebhookSet { webhooks, health } = set;
+    pub(crate) fn ready(&self, organization: &OrganizationId, registered: WebhookSet) -> OrganizationSet {
+        let webhooks = &registered.webhooks;
         let known = {
             let matchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             matchers
                 .get(organization)
-                .filter(|made| Arc::ptr_eq(&made.of, &webhooks))
+                .filter(|made| Arc::ptr_eq(&made.of, webhooks))
                 .map(|made| Arc::clone(&made.matcher))
         };
         if let Some(matcher) = known {
             return OrganizationSet {
-                webhooks,
-                health,
+                registered,
                 matcher,
                 unreadable: Vec::new(),
             };
@@ -62,13 +60,12 @@ impl Matchers {
             matchers.clear();
         }
         let made = Made {
-            of: Arc::clone(&webhooks),
+            of: Arc::clone(webhooks),
             matcher: Arc::clone(&matcher),
         };
         matchers.insert(organization.clone(), made);
         OrganizationSet {
-            webhooks,
-            health,
+            registered,
             matcher,
             unreadable,
         }

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use jiff::Timestamp;
 use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, EventMeta, HOPS_HEADER, MAX_HOPS, Scope};
@@ -122,10 +121,6 @@ impl Publication {
         let entity = self.entity.map(EntityFields::check).transpose()?;
         let scope = self.scope.map(ScopeFields::check).transpose()?;
         let meta = EventMeta {
-            id: id.clone(),
-            event_type,
-            timestamp: self.timestamp.unwrap_or(now),
-            source: None,
             provider_event_id: own_id,
             entity: entity.filter(|entity| *entity != Entity::default()),
             action: field(self.action, "/action")?,
@@ -134,26 +129,14 @@ impl Publication {
             summary: field(self.summary, "/summary")?,
             application: field(self.application, "/application")?,
             scope: scope.filter(|scope| *scope != Scope::default()),
-            locales: None,
-            links: Vec::new(),
             changes: changes(self.changes)?,
-            warnings: Vec::new(),
-            verified: None,
+            ..EventMeta::new(id, event_type, self.timestamp.unwrap_or(now))
         };
-        let body = Bytes::from(String::from(Box::<str>::from(data)));
         Ok(Event {
-            id,
-            organization: organization.clone(),
-            receipt: None,
-            received_at: now,
-            hops: 0,
-            meta,
-            data: Content::Span(0, body.len()),
             previous_attributes: self
                 .previous_attributes
                 .map(|previous| Content::Inline(Box::<str>::from(previous).into())),
-            content_type: Some("application/json".into()),
-            body,
+            ..Event::made_here(organization.clone(), meta, String::from(Box::<str>::from(data)), now)
         })
     }
 }

@@ -68,15 +68,13 @@ fn called_origin(request: &Extensions) -> Option<PublicUrl> {
     format!("https://{}", context.domain_name.as_deref()?).parse().ok()
 }
 
-/// Whether a host is the domain that API Gateway made for the API that the request came to, `<id>.execute-api.<region>.amazonaws.com`:
-/// it leads to us also when the request itself came by a domain of the operator's own.
-pub(crate) fn is_generated_domain(host: &str, request: &Extensions) -> bool {
-    let Some(RequestContext::ApiGatewayV2(context)) = request.get() else {
-        return false;
-    };
-    let id = context.apiid.as_deref().filter(|id| !id.is_empty());
-    let rest = id.and_then(|id| host.strip_prefix(id));
-    rest.is_some_and(|rest| rest.starts_with(".execute-api."))
+/// The id of the API that the request came to, as API Gateway says; empty where it came by another way. The domain that API Gateway made for it
+/// leads to us also when the request itself came by a domain of the operator's own.
+pub(crate) fn called_api(request: &Extensions) -> &str {
+    match request.get() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.apiid.as_deref().unwrap_or_default(),
+        _ => "",
+    }
 }
 
 impl PublicUrl {

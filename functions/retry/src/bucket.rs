@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::policy::later;
-use delivery::{Memo, Message, Request, Sender, SigningKeys};
+use delivery::{Credentials, Memo, Sender};
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use payload::webhook::{DestinationHeader, Webhook};
-use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
+use payload::webhook::Webhook;
+use payload::{Clock, EventId, OrganizationId, WebhookId};
 use store::{Due, StoreError, WebhookSet};
 
 use crate::lane::Lane;
@@ -32,46 +32,14 @@ const INDEX_DELAY: SignedDuration = SignedDuration::from_secs(60);
 /// the page that is being worked on.
 #[derive(Default)]
 pub(crate) struct Page {
-    pub(crate) sets: Memo<OrganizationId, Result<Arc<PageSet>, StoreError>>,
-    pub(crate) secrets: Memo<WebhookId, Result<Arc<PageSecrets>, StoreError>>,
+    pub(crate) sets: Memo<OrganizationId, Result<Arc<WebhookSet>, StoreError>>,
+    pub(crate) credentials: Memo<WebhookId, Result<Arc<Credentials>, StoreError>>,
 }
 
-/// An organization's webhooks.
-pub(crate) struct PageSet(WebhookSet);
-
-/// What requests to one webhook carry.
-pub(crate) struct PageSecrets {
-    pub(crate) keys: Option<SigningKeys>,
-    headers: Vec<DestinationHeader>,
-}
-
-impl PageSet {
-    /// A webhook that is sent to: it is there, wanted, and not disabled.
-    pub(crate) fn live(&self, id: &WebhookId) -> Option<&Webhook> {
-        let is_disabled = self.0.health.get(id).is_some_and(|health| health.disabled.is_some());
-        let mut webhooks = self.0.webhooks.iter();
-        webhooks.find(|webhook| webhook.id == *id && webhook.enabled && !is_disabled)
-    }
-
-    /// Since when it has been failing, as far as it was noted.
-    pub(crate) fn failing_since(&self, id: &WebhookId) -> Option<Timestamp> {
-        self.0.health.get(id).and_then(|health| health.failing_since)
-    }
-}
-
-impl PageSecrets {
-    /// The request that brings a message about an event to its webhook.
-    pub(crate) fn request<'a>(&'a self, event: &'a Event, webhook: &'a Webhook, message: &'a Message) -> Request<'a> {
-        Request {
-            event: &event.id,
-            destination: &webhook.url,
-            keys: self.keys.as_ref(),
-            headers: &self.headers,
-            message,
-            format: webhook.format,
-            hops: event.hops,
-        }
-    }
+/// A webhook of the set that is there, and is sent to.
+pub(crate) fn live<'a>(set: &'a WebhookSet, id: &WebhookId) -> Option<&'a Webhook> {
+    let mut webhooks = set.webhooks.iter();
+    webhooks.find(|webhook| webhook.id == *id && set.is_live(webhook))
 }
 
 impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
@@ -214,24 +182,18 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 
     /// The webhooks of an organization, read once for the page.
-    pub(crate) async fn set(&self, page: &Page, organization: &OrganizationId) -> Result<Arc<PageSet>, StoreError> {
-        let read = || async {
-            let set = self.parts.store.webhook_set(organization).await?;
-            Ok(Arc::new(PageSet(set)))
-        };
+    pub(crate) async fn set(&self, page: &Page, organization: &OrganizationId) -> Result<Arc<WebhookSet>, StoreError> {
+        let read = || async { self.parts.store.webhook_set(organization).await.map(Arc::new) };
         page.sets.get(organization, read).await
     }
 
     /// What requests to a webhook carry, read once for the page.
-    pub(crate) async fn secrets(&self, page: &Page, webhook: &Webhook) -> Result<Arc<PageSecrets>, StoreError> {
+    pub(crate) async fn credentials(&self, page: &Page, webhook: &Webhook) -> Result<Arc<Credentials>, StoreError> {
         let read = || async {
             let secrets = self.parts.store.webhook_secrets(&webhook.id).await?;
-            Ok(Arc::new(PageSecrets {
-                keys: SigningKeys::valid_at(&secrets.signing, self.parts.clock.now()),
-                headers: secrets.headers,
-            }))
+            Ok(Arc::new(Credentials::valid_at(secrets, self.parts.clock.now())))
         };
-        page.secrets.get(&webhook.id, read).await
+        page.credentials.get(&webhook.id, read).await
     }
 
     /// Whether another attempt may begin: it ends, and its outcome is written, before the invocation and the lease end.

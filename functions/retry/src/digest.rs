@@ -12,9 +12,9 @@ use payload::delivery::Delivery;
 use payload::own::{self, News};
 use payload::webhook::Webhook;
 use payload::{Clock, Event, EventId, WebhookId};
-use store::StoreError;
+use store::{StoreError, WebhookSet};
 
-use crate::bucket::{Page, PageSet};
+use crate::bucket::{Page, live};
 use crate::lane::Lane;
 use crate::lease::Held;
 use crate::{Store, Tick};
@@ -45,7 +45,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let Some(set) = self.set_of_first(page, webhook, &events).await else {
             return events;
         };
-        let Some(webhook) = set.live(webhook) else {
+        let Some(webhook) = live(&set, webhook) else {
             return events;
         };
         if !webhook.format.is_chat() || !is_much(webhook, events.len()) {
@@ -67,7 +67,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 
     /// The webhooks of the organization that the first delivery belongs to. What goes wrong here is met, and said, when it goes by itself.
-    async fn set_of_first(&self, page: &Page, webhook: &WebhookId, events: &[EventId]) -> Option<Arc<PageSet>> {
+    async fn set_of_first(&self, page: &Page, webhook: &WebhookId, events: &[EventId]) -> Option<Arc<WebhookSet>> {
         if events.len() < 2 {
             return None;
         }
@@ -82,10 +82,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         page: &Page,
         lane: &Lane,
         webhook: &Webhook,
-        set: &PageSet,
+        set: &WebhookSet,
         events: &[EventId],
     ) -> Option<Vec<EventId>> {
-        let secrets = self.secrets(page, webhook).await.ok()?;
+        let credentials = self.credentials(page, webhook).await.ok()?;
         let _permit = self.turn(held, lane, webhook).await?;
         let (mut waiting, mut singly) = self.waiting(held, webhook, events).await;
         if !is_much(webhook, waiting.len()) {
@@ -96,7 +96,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let about: Vec<&Event> = waiting.iter().map(|(_, event)| event).collect();
         let message = Message::digest(&about, about.len(), webhook.format)?;
         let (_, newest) = waiting.last()?;
-        let request = secrets.request(newest, webhook, &message);
+        let request = credentials.request(newest, webhook, &message);
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
         if outcome.rejection.is_some_and(|rejection| !rejection.disables) {
             // It may be the fault of one of them, or of the message that was made of all: each by itself shows which.
@@ -143,7 +143,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         held: &Held,
         lane: &Lane,
         webhook: &Webhook,
-        set: &PageSet,
+        set: &WebhookSet,
         waiting: Vec<(Delivery, Event)>,
         outcome: &Outcome,
     ) {

@@ -70,10 +70,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let store = &self.parts.store;
         let disabling = store.disable(&webhook.organization, &webhook.id, &disabled, failing_since, &news);
         match disabling.await {
-            Ok(true) => lane.close(),
-            // Or it was well meanwhile, and goes on.
+            // It was well meanwhile, and goes on.
             Ok(false) if failing_since.is_some() => {}
-            Ok(false) => lane.close(),
+            Ok(_) => lane.close(),
             Err(error) => {
                 tracing::warn!(organization = %webhook.organization, webhook = %webhook.id, error_type = error.error_type(), "the webhook is not disabled");
             }

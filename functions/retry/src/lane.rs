@@ -6,7 +6,7 @@ use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use delivery::policy::{Exhaustion, later, patience};
-use delivery::{Jitter, Message, Next, Place, Sender, SignedPart, report};
+use delivery::{Jitter, Message, Next, Place, Sender, report};
 use futures::FutureExt;
 use jiff::Timestamp;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
@@ -15,7 +15,7 @@ use payload::{Clock, Event, EventId, WebhookId, own};
 use store::StoreError;
 use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::bucket::{Page, log_trouble};
+use crate::bucket::{Page, live, log_trouble};
 use crate::lease::Held;
 use crate::{Store, Tick};
 
@@ -150,7 +150,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery: &mut Delivery,
     ) -> Result<(), StoreError> {
         let set = self.set(page, &delivery.organization).await?;
-        let Some(webhook) = set.live(&delivery.webhook) else {
+        let Some(webhook) = live(&set, &delivery.webhook) else {
             return self.cancel(delivery).await;
         };
         let failing_since = set.failing_since(&webhook.id);
@@ -159,19 +159,20 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             self.count(|summary| summary.left += 1);
             return Ok(());
         };
-        let (event, secrets) = tokio::join!(self.parts.store.event(&delivery.event), self.secrets(page, webhook));
+        let (event, credentials) =
+            tokio::join!(self.parts.store.event(&delivery.event), self.credentials(page, webhook));
         let Some(event) = event?.filter(|event| event.organization == delivery.organization) else {
             return self.exhaust(delivery, "event_gone").await;
         };
         let Ok(message) = Message::render(&event, webhook.format, webhook.method) else {
             return self.exhaust(delivery, "event_broken").await;
         };
-        let secrets = match secrets {
-            Ok(secrets) if secrets.keys.is_some() || message.signed == SignedPart::Nothing => secrets,
+        let credentials = match credentials {
+            Ok(credentials) if credentials.suffice_for(&message) => credentials,
             Err(error) if error.is_transient() => return Err(error),
             Ok(_) | Err(_) => return self.set_aside(delivery, "no_valid_secret").await,
         };
-        let request = secrets.request(&event, webhook, &message);
+        let request = credentials.request(&event, webhook, &message);
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
         let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use payload::event::{Content, Entity, EventMeta, SourceRef};
+use payload::event::{Entity, EventMeta, SourceRef};
 use payload::id::Identity;
 use payload::source::{Provider, Source};
 use payload::source_health::{HealthNote, LastRejection, REJECTING_AFTER, REJECTING_EVENT, SourceHealth};
@@ -227,41 +226,22 @@ fn rejecting(source: &Source, health: &SourceHealth, now: Timestamp) -> Option<E
         "rejectingSince": since,
         "lastRejection": last,
     });
-    let body = Bytes::from(data.to_string());
-    Some(Event {
-        id: id.clone(),
-        organization: source.organization.clone(),
-        receipt: None,
-        received_at: now,
-        hops: 0,
-        meta: EventMeta {
-            id,
-            event_type: REJECTING_EVENT.to_owned(),
-            timestamp: last.at,
-            source: Some(source_ref),
-            provider_event_id: None,
-            entity: Some(Entity {
-                kind: Some("source".to_owned()),
-                subtype: None,
-                id: Some(source.id.to_string()),
-            }),
-            action: None,
-            actor: None,
-            category: None,
-            summary: Some(summary(source, health, since, last)),
-            application: None,
-            scope: None,
-            locales: None,
-            links: Vec::new(),
-            changes: Vec::new(),
-            warnings: Vec::new(),
-            verified: None,
-        },
-        data: Content::Span(0, body.len()),
-        previous_attributes: None,
-        content_type: Some("application/json".to_owned()),
-        body,
-    })
+    let meta = EventMeta {
+        source: Some(source_ref),
+        entity: Some(Entity {
+            kind: Some("source".to_owned()),
+            subtype: None,
+            id: Some(source.id.to_string()),
+        }),
+        summary: Some(summary(source, health, since, last)),
+        ..EventMeta::new(id, REJECTING_EVENT, last.at)
+    };
+    Some(Event::made_here(
+        source.organization.clone(),
+        meta,
+        data.to_string(),
+        now,
+    ))
 }
 
 /// One line for people.

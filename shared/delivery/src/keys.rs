@@ -1,8 +1,13 @@
 //! What the deliveries to one webhook are signed with.
 
 use jiff::Timestamp;
+use payload::Event;
 use payload::key::TimedSecret;
 use payload::outbound::SigningKey;
+use payload::webhook::{DestinationHeader, Webhook, WebhookSecrets};
+
+use crate::attempt::Request;
+use crate::format::{Message, SignedPart};
 
 /// The keys of a webhook that are valid now: at least one, so that nothing can leave unsigned.
 #[derive(Debug, Clone)]
@@ -24,6 +29,45 @@ impl SigningKeys {
     #[must_use]
     pub fn as_slice(&self) -> &[SigningKey] {
         &self.0
+    }
+}
+
+/// What requests to a webhook carry of its secrets.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// What they are signed with; `None` where no secret is valid.
+    keys: Option<SigningKeys>,
+    headers: Vec<DestinationHeader>,
+}
+
+impl Credentials {
+    /// What holds at `now`.
+    #[must_use]
+    pub fn valid_at(secrets: WebhookSecrets, now: Timestamp) -> Self {
+        Self {
+            keys: SigningKeys::valid_at(&secrets.signing, now),
+            headers: secrets.headers,
+        }
+    }
+
+    /// Whether a message can be sent with them: one that must be signed needs a key.
+    #[must_use]
+    pub fn suffice_for(&self, message: &Message) -> bool {
+        self.keys.is_some() || message.signed == SignedPart::Nothing
+    }
+
+    /// The request that brings a message about an event to its webhook.
+    #[must_use]
+    pub fn request<'a>(&'a self, event: &'a Event, webhook: &'a Webhook, message: &'a Message) -> Request<'a> {
+        Request {
+            event: &event.id,
+            destination: &webhook.url,
+            keys: self.keys.as_ref(),
+            headers: &self.headers,
+            message,
+            format: webhook.format,
+            hops: event.hops,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub use client::Client;
 pub use deadline::Deadline;
 pub use format::{Message, SignedPart, Verdict};
 pub use guard::{Destinations, Guard};
-pub use keys::SigningKeys;
+pub use keys::{Credentials, SigningKeys};
 pub use memo::Memo;
 pub use pace::{Pace, Place};
 pub use policy::{Jitter, Next, RetryAfter, Schedule};

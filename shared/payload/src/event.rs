@@ -199,7 +199,50 @@ pub enum BrokenEvent {
     Meta,
 }
 
+impl EventMeta {
+    /// An event of which no more is known than this.
+    #[must_use]
+    pub fn new(id: EventId, event_type: impl Into<String>, timestamp: Timestamp) -> Self {
+        Self {
+            id,
+            event_type: event_type.into(),
+            timestamp,
+            source: None,
+            provider_event_id: None,
+            entity: None,
+            action: None,
+            actor: None,
+            category: None,
+            summary: None,
+            application: None,
+            scope: None,
+            locales: None,
+            links: Vec::new(),
+            changes: Vec::new(),
+            warnings: Vec::new(),
+            verified: None,
+        }
+    }
+}
+
 impl Event {
+    /// An event that came in no receipt: published through the API, or told by Hookline itself. `data` is JSON, and all of its body.
+    #[must_use]
+    pub fn made_here(organization: OrganizationId, meta: EventMeta, data: String, now: Timestamp) -> Self {
+        Self {
+            id: meta.id.clone(),
+            organization,
+            receipt: None,
+            received_at: now,
+            hops: 0,
+            meta,
+            data: Content::Span(0, data.len()),
+            previous_attributes: None,
+            content_type: Some("application/json".to_owned()),
+            body: data.into(),
+        }
+    }
+
     /// The common payload as JSON: `data` is the provider's own object, byte for byte.
     ///
     /// # Errors

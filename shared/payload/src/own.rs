@@ -4,12 +4,11 @@
 //! They are delivered like any other, to those who asked for them by name; never to the webhook that they are about, and what becomes of
 //! their own deliveries is not told again: so no telling makes another.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::delivery::{Attempt, Delivery};
-use crate::event::{Content, Entity, EventMeta};
+use crate::event::{Entity, EventMeta};
 use crate::filter::OPERATIONAL;
 use crate::id::Identity;
 use crate::webhook::{Disabled, Webhook};
@@ -96,41 +95,16 @@ pub fn event(webhook: &Webhook, news: News<'_>, now: Timestamp) -> Event {
     // The webhook's id scopes it: no publisher and no provider can take its place.
     let identity = news.identity(now);
     let id = EventId::compute(webhook.id.as_str(), Identity::ProviderId(&identity), 0);
-    let body = Bytes::from(news.data(webhook).to_string());
-    Event {
-        id: id.clone(),
-        organization: webhook.organization.clone(),
-        receipt: None,
-        received_at: now,
-        hops: 0,
-        meta: EventMeta {
-            id,
-            event_type: news.event_type().to_owned(),
-            timestamp: now,
-            source: None,
-            provider_event_id: None,
-            entity: Some(Entity {
-                kind: Some("webhook".to_owned()),
-                subtype: None,
-                id: Some(webhook.id.to_string()),
-            }),
-            action: None,
-            actor: None,
-            category: None,
-            summary: Some(news.summary(webhook)),
-            application: None,
-            scope: None,
-            locales: None,
-            links: Vec::new(),
-            changes: Vec::new(),
-            warnings: Vec::new(),
-            verified: None,
-        },
-        data: Content::Span(0, body.len()),
-        previous_attributes: None,
-        content_type: Some("application/json".to_owned()),
-        body,
-    }
+    let meta = EventMeta {
+        entity: Some(Entity {
+            kind: Some("webhook".to_owned()),
+            subtype: None,
+            id: Some(webhook.id.to_string()),
+        }),
+        summary: Some(news.summary(webhook)),
+        ..EventMeta::new(id, news.event_type(), now)
+    };
+    Event::made_here(webhook.organization.clone(), meta, news.data(webhook).to_string(), now)
 }
 
 /// Whether Hookline tells of itself here.

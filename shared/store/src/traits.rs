@@ -165,6 +165,21 @@ pub struct WebhookSet {
     pub health: HashMap<WebhookId, Health>,
 }
 
+impl WebhookSet {
+    /// Whether a webhook is sent anything: its team wants it, and Hookline has not disabled it.
+    #[must_use]
+    pub fn is_live(&self, webhook: &Webhook) -> bool {
+        let health = self.health.get(&webhook.id);
+        webhook.enabled && health.is_none_or(|health| health.disabled.is_none())
+    }
+
+    /// Since when a webhook has been failing, as far as it was noted.
+    #[must_use]
+    pub fn failing_since(&self, webhook: &WebhookId) -> Option<Timestamp> {
+        self.health.get(webhook).and_then(|health| health.failing_since)
+    }
+}
+
 /// Reads an organization's webhooks, cached by the set's version. (webhooks: `Query`)
 pub trait WebhookSets: Send + Sync {
     /// The set as it is now: one small consistent read, and the registrations only when their version changed.

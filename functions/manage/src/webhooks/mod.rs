@@ -21,7 +21,7 @@ use url::{Host, Url};
 use crate::auth::Caller;
 use crate::body::Id;
 use crate::problem::ApiError;
-use crate::settings::is_generated_domain;
+use crate::settings::called_api;
 use crate::{App, Settings, Store};
 
 pub(crate) use new::create;
@@ -100,14 +100,7 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
         ));
     }
     let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
-    let mut guard = settings.guard.clone();
-    if url
-        .expose()
-        .host_str()
-        .is_some_and(|host| is_generated_domain(host, extensions))
-    {
-        return Err(invalid(&Refusal::OwnHost));
-    }
+    let mut guard = settings.guard.clone().without_api(called_api(extensions));
     for origin in settings.own_origins(extensions) {
         if guard.destinations() == Destinations::PublicOnly {
             guard = guard.without_host_of(origin.as_str());

@@ -4,7 +4,8 @@ use super::document::Value;
 use super::index::{Found, Index};
 use super::lists::is_operational;
 use super::{Filter, InvalidFilter, StoredFilter};
-use crate::event::EventMeta;
+use crate::Event;
+use crate::event::{BrokenEvent, EventMeta};
 
 /// The filters of an organization's webhooks, made ready once and used until one of them changes.
 ///
@@ -54,6 +55,24 @@ impl Matcher {
     /// # Errors
     /// When a pattern comes into question and `json` is not JSON.
     pub fn matches(&self, event: &EventMeta, json: &[u8]) -> Result<Vec<usize>, UnreadablePayload> {
+        self.matches_with(event, || Ok(json))
+    }
+
+    /// The positions of the filters that want an event, in ascending order. Its common payload is put together only when a pattern comes
+    /// into question.
+    ///
+    /// # Errors
+    /// When a pattern comes into question and the stored parts of the event do not fit together.
+    pub fn matching(&self, event: &Event) -> Result<Vec<usize>, BrokenEvent> {
+        self.matches_with(&event.meta, || event.to_json().map_err(|_| UnreadablePayload))
+            .map_err(|UnreadablePayload| BrokenEvent::Span)
+    }
+
+    fn matches_with<J: AsRef<[u8]>>(
+        &self,
+        event: &EventMeta,
+        json: impl FnOnce() -> Result<J, UnreadablePayload>,
+    ) -> Result<Vec<usize>, UnreadablePayload> {
         let mut found = Found::new(self.filters.len());
         self.index.find(event, &mut found);
         let of_the_lists = |number: usize, found: &Found| {
@@ -62,9 +81,12 @@ impl Matcher {
         let mut by_metadata = std::mem::take(&mut found.filters);
         by_metadata.retain(|&number| of_the_lists(number, &found));
         let asked = |&number: &usize| self.filters[number].0.pattern.is_some();
+        let payload;
         let mut document = None;
         if self.index.needs_document() || by_metadata.iter().any(asked) {
-            let document = document.insert(Value::read(json, self.index.paths()).map_err(|_| UnreadablePayload)?);
+            payload = json()?;
+            let read = Value::read(payload.as_ref(), self.index.paths()).map_err(|_| UnreadablePayload)?;
+            let document = document.insert(read);
             self.index.find_in(document, &mut found);
         }
         let by_document = found
