@@ -1,5 +1,6 @@
 //! Who is calling, and one log line for what came of it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -8,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use payload::organization::{ApiKey, ApiKeyText};
+use payload::organization::{Access, ApiKey, ApiKeyText};
 use payload::{Clock, OrganizationId};
 
 use crate::problem::{ApiError, Cause};
@@ -84,11 +85,44 @@ fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, response: &Re
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = ApiError;
+/// A caller whose key may do what its handler does. A handler that asks for one cannot be reached without it, wherever its route is
+/// mounted; and none asks for a bare [`Caller`].
+macro_rules! callers {
+    ($($(#[$doc:meta])* $name:ident: $access:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) struct $name(Caller);
 
-    /// A handler that asks for the caller cannot be reached without one, wherever its route is mounted.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Unauthorized)
-    }
+        impl Deref for $name {
+            type Target = Caller;
+
+            fn deref(&self) -> &Caller {
+                &self.0
+            }
+        }
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+                let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::Unauthorized)?;
+                if caller.0.role.may(Access::$access) {
+                    Ok(Self(caller))
+                } else {
+                    Err(ApiError::Forbidden(caller.0.role))
+                }
+            }
+        }
+    )*};
+}
+
+callers! {
+    /// May look.
+    Reader: Read;
+    /// May publish events.
+    Publisher: Publish;
+    /// May change sources and webhooks, replay, and verify again.
+    Editor: Edit;
+    /// May make and revoke keys, and read the audit trail.
+    Admin: Administer;
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use store::PutEvent;
 
-use crate::auth::Caller;
+use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
 use crate::fields::{optional_text, required, text};
 use crate::problem::ApiError;
@@ -87,7 +87,7 @@ struct ChangeFields {
 /// Publishes an event: 202 with its id, or 200 with the id that it has already when the organization published this `id` before.
 pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Publisher,
     headers: HeaderMap,
     Json(publication): Json<Publication>,
 ) -> Result<Response, ApiError> {
@@ -241,7 +241,7 @@ impl<'a> DeliveryView<'a> {
 /// One event in the common payload, with its deliveries and their attempts.
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
     Id(id): Id<EventId>,
 ) -> Result<Response, ApiError> {
     let event = app

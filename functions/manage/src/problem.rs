@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use payload::event::BrokenEvent;
+use payload::organization::Role;
 use serde::Serialize;
 use store::StoreError;
 
@@ -21,6 +22,9 @@ pub(crate) enum ApiError {
     /// No key, or one that opens nothing.
     #[error("no valid API key")]
     Unauthorized,
+    /// The key's role may not do this.
+    #[error("a key of the role {} may not do this", .0.as_str())]
+    Forbidden(Role),
     /// No such route, no such thing, or one of another organization: the same answer for all of them.
     #[error("not found")]
     NotFound,
@@ -86,6 +90,7 @@ impl ApiError {
     fn error_type(&self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -104,6 +109,7 @@ impl ApiError {
     fn kind(&self) -> (&'static str, &'static str, StatusCode) {
         match self {
             Self::Unauthorized => ("unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED),
+            Self::Forbidden(_) => ("forbidden", "Forbidden", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
@@ -140,6 +146,7 @@ impl ApiError {
     fn detail(&self) -> String {
         let text = match self {
             Self::Unauthorized => "Send a valid API key: Authorization: Bearer hk_….",
+            Self::Forbidden(role) => return format!("A key of the role {} may not do this.", role.as_str()),
             Self::NotFound => "There is nothing here under this key.",
             Self::MethodNotAllowed => "This resource takes the methods that the header Allow names.",
             Self::UnsupportedMediaType => "Send JSON, with the header Content-Type: application/json.",

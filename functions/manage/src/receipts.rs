@@ -11,7 +11,7 @@ use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, pres
 use serde::Serialize;
 use store::StoreError;
 
-use crate::auth::Caller;
+use crate::auth::Reader;
 use crate::body::Id;
 use crate::problem::ApiError;
 use crate::{App, Store};
@@ -48,7 +48,7 @@ pub(crate) enum Status {
 /// Tells where a receipt went.
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
     Id(id): Id<ReceiptId>,
 ) -> Result<Response, ApiError> {
     let view = find(&app.store, caller.organization(), id).await?;

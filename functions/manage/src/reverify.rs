@@ -14,7 +14,7 @@ use payload::{Clock, ReceiptId, SourceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::auth::Caller;
+use crate::auth::Editor;
 use crate::body::{Id, Json};
 use crate::fields::required;
 use crate::problem::ApiError;
@@ -51,7 +51,7 @@ struct Asked {
 /// described in another way, and then it would become another one.
 pub(crate) async fn receipt<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<ReceiptId>,
 ) -> Result<Response, ApiError> {
     let found = receipts::find(&app.store, caller.organization(), id.clone()).await?;
@@ -78,7 +78,7 @@ pub(crate) async fn receipt<S: Store, C: Clock>(
 /// are. When it breaks off, the same call again does no harm.
 pub(crate) async fn source<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<SourceId>,
     Json(span): Json<Span>,
 ) -> Result<Response, ApiError> {

@@ -1,4 +1,4 @@
-//! The names of things: `src_…`, `rcp_…`, `evt_…`, `wh_…`, `org_…`, `key_…`.
+//! The names of things: `src_…`, `rcp_…`, `evt_…`, `wh_…`, `org_…`, `key_…`, `aud_…`, `job_…`.
 //!
 //! All but [`EventId`] carry a [ULID](https://github.com/ulid/spec), so that they sort by the time they were made. An event's id is
 //! computed from what makes two receipts the same event, so that the conditional put of the event is the deduplication.
@@ -132,6 +132,16 @@ ulid_id!(
     /// A provider's connection to us. It names, and is no secret: the secret part of a receiving URL is its ingest token.
     SourceId,
     "src_"
+);
+ulid_id!(
+    /// One entry of an organization's audit trail.
+    AuditId,
+    "aud_"
+);
+ulid_id!(
+    /// Work in the background that a team asked for: a replay, a recovery.
+    JobId,
+    "job_"
 );
 ulid_id!(
     /// One HTTP request as it arrived.

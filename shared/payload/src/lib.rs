@@ -30,5 +30,5 @@ mod json;
 
 pub use clock::Clock;
 pub use event::Event;
-pub use id::{EventId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
+pub use id::{AuditId, EventId, JobId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
 pub use receipt::Receipt;

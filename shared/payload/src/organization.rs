@@ -38,11 +38,54 @@ pub struct ApiKey {
 }
 
 /// What an API key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everything within its organization.
+    /// Everything within its organization, keys and the audit trail among it.
     Admin,
+    /// Sources, webhooks, events and replays; reads everything but keys and the audit trail.
+    Editor,
+    /// Publishes events, and nothing else: for a program that only sends.
+    Publisher,
+    /// Reads what an editor reads.
+    Viewer,
+}
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Look at sources, webhooks, events, receipts, deliveries and jobs.
+    Read,
+    /// Publish an event.
+    Publish,
+    /// Change sources and webhooks, replay, verify again.
+    Edit,
+    /// Make and revoke keys, read the audit trail.
+    Administer,
+}
+
+impl Role {
+    /// Whether a key of this role may do that.
+    #[must_use]
+    pub fn may(self, access: Access) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Editor => access != Access::Administer,
+            Self::Publisher => access == Access::Publish,
+            Self::Viewer => access == Access::Read,
+        }
+    }
+
+    /// The role as it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Editor => "editor",
+            Self::Publisher => "publisher",
+            Self::Viewer => "viewer",
+        }
+    }
 }
 
 /// The text of an API key: `hk_` and 256 random bits. Shown once; we keep its hash.

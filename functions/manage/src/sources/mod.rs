@@ -17,7 +17,7 @@ use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
 use serde_json::json;
 
-use crate::auth::Caller;
+use crate::auth::{Editor, Reader};
 use crate::body::Id;
 use crate::problem::ApiError;
 use crate::{App, Store};
@@ -29,7 +29,7 @@ use view::View;
 /// The sources of the organization, oldest first.
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
 ) -> Result<Response, ApiError> {
     let sources = app.store.sources_of(caller.organization()).await?;
     let views: Vec<View<'_>> = sources.iter().map(View::of).collect();
@@ -39,7 +39,7 @@ pub(crate) async fn list<S: Store, C: Clock>(
 /// One source, and how it does.
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
     Id(id): Id<SourceId>,
 ) -> Result<Response, ApiError> {
     let source = find(&app.store, caller.organization(), &id).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
 /// Deletes a source: its receiving URL leads nowhere from then on. 204.
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<SourceId>,
 ) -> Result<StatusCode, ApiError> {
     let deleted = app.store.delete_source(caller.organization(), &id).await?;

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::view::View;
 use super::{checked, find_preset, secret, shape};
-use crate::auth::Caller;
+use crate::auth::Editor;
 use crate::body::Json;
 use crate::fields::{self, required};
 use crate::problem::ApiError;
@@ -50,7 +50,7 @@ pub(crate) struct NewSource {
 /// Creates a source: 201 with its receiving URL, which is shown only here.
 pub(crate) async fn create<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     extensions: Extensions,
     Json(mut new): Json<NewSource>,
 ) -> Result<Response, ApiError> {

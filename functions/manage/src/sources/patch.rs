@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::view::View;
 use super::{checked, effective, find, find_preset, secret, shape};
-use crate::auth::Caller;
+use crate::auth::Editor;
 use crate::body::{self, Id, MergePatch};
 use crate::fields;
 use crate::merge::Member;
@@ -51,7 +51,7 @@ struct NewSecret {
 /// Changes a source: 200 with what it is now. What is not named stays as it is; `null` removes an option.
 pub(crate) async fn update<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<SourceId>,
     MergePatch(mut patch): MergePatch<Patch>,
 ) -> Result<Response, ApiError> {

@@ -18,7 +18,7 @@ use payload::{Clock, OrganizationId, WebhookId};
 use serde_json::json;
 use url::{Host, Url};
 
-use crate::auth::Caller;
+use crate::auth::{Editor, Reader};
 use crate::body::Id;
 use crate::problem::ApiError;
 use crate::settings::called_api;
@@ -32,7 +32,7 @@ use view::{MASK, View};
 /// The webhooks of the organization, oldest first.
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
 ) -> Result<Response, ApiError> {
     let webhooks = app.store.webhooks_of(caller.organization()).await?;
     let views: Vec<View<'_>> = webhooks.iter().map(View::of).collect();
@@ -42,7 +42,7 @@ pub(crate) async fn list<S: Store, C: Clock>(
 /// One webhook, with the names of its headers and how it does.
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
     Id(id): Id<WebhookId>,
 ) -> Result<Response, ApiError> {
     let webhook = find(&app.store, caller.organization(), &id).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
 /// Deletes a webhook: nothing is sent to it after at most one batch. 204.
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<WebhookId>,
 ) -> Result<StatusCode, ApiError> {
     let deleted = app.store.delete_webhook(caller.organization(), &id).await?;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::view::View;
 use super::{destination, settings};
-use crate::auth::Caller;
+use crate::auth::Editor;
 use crate::body::{Json, Members, Word};
 use crate::fields::{self, required};
 use crate::problem::ApiError;
@@ -57,7 +57,7 @@ enum Signature {
 /// Creates a webhook: 201 with its signing secret, which is shown only here.
 pub(crate) async fn create<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     extensions: Extensions,
     Json(new): Json<NewWebhook>,
 ) -> Result<Response, ApiError> {

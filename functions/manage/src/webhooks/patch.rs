@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::view::View;
 use super::{destination, settings};
-use crate::auth::Caller;
+use crate::auth::Editor;
 use crate::body::{Id, Members, MergePatch, Word};
 use crate::fields;
 use crate::merge::{Member, patched_text};
@@ -42,7 +42,7 @@ pub(crate) struct Patch {
 /// what Hookline disabled by itself.
 pub(crate) async fn update<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Editor,
     Id(id): Id<WebhookId>,
     extensions: Extensions,
     MergePatch(mut patch): MergePatch<Patch>,

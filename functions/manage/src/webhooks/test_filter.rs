@@ -16,7 +16,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::settings;
-use crate::auth::Caller;
+use crate::auth::Reader;
 use crate::body::{self, Json};
 use crate::fields::required;
 use crate::problem::ApiError;
@@ -48,7 +48,7 @@ struct Answer<'a> {
 /// is enabled makes no difference.
 pub(crate) async fn test_filter<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
-    caller: Caller,
+    caller: Reader,
     Json(question): Json<Question>,
 ) -> Result<Response, ApiError> {
     let event = required(question.event, "/event")?;
