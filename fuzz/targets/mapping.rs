@@ -50,7 +50,8 @@ fn source(preset: Preset) -> Source {
         enabled: true,
         salt: SALT.into(),
         created_at: Timestamp::UNIX_EPOCH,
-        token_hashes: vec![],
+        tokens: Vec::new(),
+        revision: 0,
     }
 }
 

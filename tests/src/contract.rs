@@ -2,20 +2,19 @@
 //! Local. Each case makes its own organization, so that all can share one database.
 
 mod deliveries;
+mod registry;
 mod reverification;
 mod sources;
 mod webhooks;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use payload::event::{Content, EventMeta};
 use payload::id::Identity;
-use payload::organization::{ApiKey, ApiKeyText, Organization, Role};
 use payload::receipt::{Header, ReceiptOutcome, ReceiptStatus};
-use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId};
-use store::{Dynamo, Events, Inbox, Keys, Organizations, PutEvent, RawReceipts, Receipts, StoreError};
+use payload::{Event, EventId, OrganizationId, Receipt, ReceiptId, SourceId};
+use store::{Dynamo, Events, Inbox, PutEvent, RawReceipts, Receipts, StoreError};
 
 /// Runs every case, one after another.
 pub async fn run(store: &Arc<Dynamo>) {
@@ -43,7 +42,10 @@ pub async fn run(store: &Arc<Dynamo>) {
     deliveries::what_tells_of_an_outcome_is_stored_with_it(store).await;
     deliveries::due_deliveries_are_found_in_their_bucket(store).await;
     deliveries::a_lease_is_held_by_one_owner_at_a_time(store).await;
-    organizations_and_keys(store).await;
+    registry::organizations_and_keys(store).await;
+    registry::a_change_and_its_entry_in_the_trail_are_one_write(store).await;
+    registry::the_audit_trail_is_read_both_ways(store).await;
+    registry::a_request_with_an_idempotency_key_is_carried_out_once(store).await;
 }
 
 fn now() -> Timestamp {
@@ -185,49 +187,4 @@ async fn outcomes_of_receipts_are_kept(store: &Dynamo) {
     store.put_outcome(&outcome).await.expect("put");
     store.put_outcome(&outcome).await.expect("repeating it changes nothing");
     assert_eq!(store.outcome(&outcome.id).await, Ok(Some(outcome)));
-}
-
-async fn organizations_and_keys(store: &Dynamo) {
-    let organization = Organization {
-        id: OrganizationId::generate(now()),
-        name: "Example".into(),
-        created_at: now(),
-    };
-    let key = |name: &str| ApiKey {
-        id: KeyId::generate(now()),
-        organization: organization.id.clone(),
-        role: Role::Admin,
-        name: name.into(),
-        created_at: now(),
-    };
-    let (first, second) = (key("first"), key("second"));
-    let (first_hash, second_hash) = (ApiKeyText::generate().hash(), ApiKeyText::generate().hash());
-    assert_eq!(
-        store.add_key(&second, &second_hash).await,
-        Err(StoreError::Conflict),
-        "no such organization yet"
-    );
-    store
-        .create_organization(&organization, &first, &first_hash)
-        .await
-        .expect("create");
-    assert_eq!(
-        store.create_organization(&organization, &first, &first_hash).await,
-        Err(StoreError::Conflict)
-    );
-    store.add_key(&second, &second_hash).await.expect("add");
-    assert_eq!(store.key(&first_hash).await, Ok(Some(first.clone())));
-    assert_eq!(store.key(&second_hash).await, Ok(Some(second.clone())));
-    assert_eq!(store.key(&ApiKeyText::generate().hash()).await, Ok(None));
-    assert_eq!(
-        store.organization(&organization.id).await,
-        Ok(Some(organization.clone()))
-    );
-    let keys: HashSet<KeyId> = store
-        .keys_of(&organization.id)
-        .await
-        .expect("keys")
-        .into_iter()
-        .collect();
-    assert_eq!(keys, HashSet::from([first.id, second.id]));
 }

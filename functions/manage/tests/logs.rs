@@ -17,7 +17,7 @@ use fake::Fake;
 use jiff::Timestamp;
 use manage::Settings;
 use payload::organization::{ApiKey, ApiKeyText, Role};
-use payload::{Clock, KeyId, OrganizationId};
+use payload::{Clock, OrganizationId};
 use serde_json::{Value, json};
 use store::StoreError;
 use tower::ServiceExt;
@@ -75,13 +75,8 @@ async fn each_request_is_one_line_with_ids_and_without_secrets() {
     let format = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
     let _guard = tracing::subscriber::set_default(format.with_writer(move || writer.clone()).finish());
     let (store, text) = (Fake::default(), ApiKeyText::generate());
-    let key = ApiKey {
-        id: KeyId::generate(FixedClock.now()),
-        organization: OrganizationId::generate(FixedClock.now()),
-        role: Role::Admin,
-        name: "admin".into(),
-        created_at: FixedClock.now(),
-    };
+    let organization = OrganizationId::generate(FixedClock.now());
+    let key = ApiKey::new(organization, Role::Admin, "admin".into(), &text, FixedClock.now());
     store.tables().keys.insert(text.hash(), key.clone());
     let settings = Settings {
         public_url: Some("https://hooks.example.com".parse().unwrap()),

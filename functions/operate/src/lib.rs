@@ -16,7 +16,7 @@ use payload::webhook::MAX_NAME_CHARS;
 use payload::{Clock, KeyId, OrganizationId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Organizations, StoreError};
+use store::{KeyRegistry, Organizations, StoreError};
 
 /// What the operator asks for. Unknown actions and fields are errors: a misspelt field must not be a different command.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -106,7 +106,12 @@ impl<'a> From<&'a Organization> for OrganizationView<'a> {
     }
 }
 
-impl<S: Organizations, C: Clock> Operate<S, C> {
+/// What this step may do with the tables.
+pub trait Store: Organizations + KeyRegistry {}
+
+impl<T: Organizations + KeyRegistry> Store for T {}
+
+impl<S: Store, C: Clock> Operate<S, C> {
     /// A function that works on `store` at the time of `clock`.
     pub fn new(store: S, clock: C) -> Self {
         Self { store, clock }
@@ -152,6 +157,7 @@ impl<S: Organizations, C: Clock> Operate<S, C> {
             Command::GetOrganization { organization } => {
                 let organization = self.organization(organization).await?;
                 let keys = self.store.keys_of(&organization.id).await?;
+                let keys: Vec<KeyId> = keys.into_iter().map(|key| key.id).collect();
                 tracing::info!(outcome = "read", action = "getOrganization", organization = %organization.id, "read");
                 Ok(json!({ "organization": OrganizationView::from(&organization), "keys": keys }))
             }
@@ -196,15 +202,10 @@ impl<S: Organizations, C: Clock> Operate<S, C> {
     }
 
     fn admin_key(&self, organization: &Organization, name: Option<&str>) -> Result<(ApiKey, ApiKeyText), OperateError> {
-        let now = self.clock.now();
-        let key = ApiKey {
-            id: KeyId::generate(now),
-            organization: organization.id.clone(),
-            role: Role::Admin,
-            name: checked_name(name.unwrap_or("admin"))?,
-            created_at: now,
-        };
-        Ok((key, ApiKeyText::generate()))
+        let text = ApiKeyText::generate();
+        let name = checked_name(name.unwrap_or("admin"))?;
+        let key = ApiKey::new(organization.id.clone(), Role::Admin, name, &text, self.clock.now());
+        Ok((key, text))
     }
 }
 

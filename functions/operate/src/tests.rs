@@ -44,12 +44,6 @@ impl Organizations for Fake {
         Ok(())
     }
 
-    async fn add_key(&self, key: &ApiKey, hash: &str) -> Result<(), StoreError> {
-        self.strike()?;
-        self.keys.lock().unwrap().push((key.clone(), hash.into()));
-        Ok(())
-    }
-
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
         if self
             .fault
@@ -62,16 +56,28 @@ impl Organizations for Fake {
         }
         Ok(self.organizations.lock().unwrap().get(id).cloned())
     }
+}
 
-    async fn keys_of(&self, id: &OrganizationId) -> Result<Vec<KeyId>, StoreError> {
+impl KeyRegistry for Fake {
+    async fn add_key(&self, key: &ApiKey, hash: &str) -> Result<(), StoreError> {
+        self.strike()?;
+        self.keys.lock().unwrap().push((key.clone(), hash.into()));
+        Ok(())
+    }
+
+    async fn keys_of(&self, id: &OrganizationId) -> Result<Vec<ApiKey>, StoreError> {
         Ok(self
             .keys
             .lock()
             .unwrap()
             .iter()
             .filter(|(key, _)| key.organization == *id)
-            .map(|(key, _)| key.id.clone())
+            .map(|(key, _)| key.clone())
             .collect())
+    }
+
+    async fn revoke_key(&self, _: &OrganizationId, _: &KeyId) -> Result<bool, StoreError> {
+        Err(StoreError::Refused("the operator revokes no single key".into()))
     }
 }
 

@@ -62,6 +62,7 @@ mod tests {
             handshake: None,
             verify_token_hash: None,
             salt: String::new(),
+            expires_at: None,
             success_status: 202,
         })
     }

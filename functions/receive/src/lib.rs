@@ -179,7 +179,7 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
             .store
             .door(&hash)
             .await?
-            .filter(|door| door.enabled)
+            .filter(|door| door.enabled && door.expires_at.is_none_or(|end| now < end))
             .ok_or(Refusal::UnknownToken)?;
         let door = Arc::new(door);
         self.doors.put(hash, Arc::clone(&door), now);

@@ -79,6 +79,7 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
         handshake: Some(serde_json::from_value(json!({"kind": "hub-challenge"})).unwrap()),
         verify_token_hash: Some(salted_hash("salt", b"verify-me")),
         salt: "salt".into(),
+        expires_at: None,
         success_status: 202,
     };
     let store = Fake {

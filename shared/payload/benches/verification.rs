@@ -169,7 +169,8 @@ impl Request {
             enabled: true,
             salt: "salt".into(),
             created_at: self.receipt.received_at,
-            token_hashes: Vec::new(),
+            tokens: Vec::new(),
+            revision: 0,
         }
     }
 }

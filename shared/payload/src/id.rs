@@ -52,6 +52,13 @@ macro_rules! ulid_id {
                 Self(format!("{}{}", $prefix, ulid.to_string()).into())
             }
 
+            /// The text before which every id sorts that was made earlier than `at`, and behind which every later one.
+            #[must_use]
+            pub fn first_at_text(at: Timestamp) -> String {
+                let milliseconds = u64::try_from(at.as_millisecond()).unwrap_or(0);
+                format!("{}{}", $prefix, Ulid::from_parts(milliseconds, 0))
+            }
+
             /// When the id was made, to the millisecond.
             #[must_use]
             pub fn created_at(&self) -> Timestamp {

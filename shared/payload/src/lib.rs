@@ -4,6 +4,7 @@
 //! This room is pure: no async, no AWS, no network, and no clock of its own ([`Clock`] is only the shape in which time comes in).
 //! Everything here can be tested with values alone.
 
+pub mod audit;
 pub mod called_url;
 pub mod change;
 pub mod clock;

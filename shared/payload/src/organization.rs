@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,26 @@ pub struct ApiKey {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How its text begins, so that people can tell which one they hold; empty for a key of before this was kept.
+    pub prefix: String,
+    /// The last day (in UTC) on which it opened something.
+    pub last_used: Option<Date>,
+}
+
+impl ApiKey {
+    /// A key that was made now and has not been used.
+    #[must_use]
+    pub fn new(organization: OrganizationId, role: Role, name: String, text: &ApiKeyText, now: Timestamp) -> Self {
+        Self {
+            id: KeyId::generate(now),
+            organization,
+            role,
+            name,
+            created_at: now,
+            prefix: text.prefix().to_owned(),
+            last_used: None,
+        }
+    }
 }
 
 /// What an API key may do.
@@ -115,6 +136,12 @@ impl ApiKeyText {
     #[must_use]
     pub fn hash(&self) -> String {
         token_hash(self.expose())
+    }
+
+    /// How it begins: five of its 43 random characters, by which people tell keys apart.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.expose().get(..8).unwrap_or_default()
     }
 }
 

@@ -36,8 +36,27 @@ pub struct Source {
     pub salt: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// SHA-256 of the ingest tokens that lead here.
-    pub token_hashes: Vec<String>,
+    /// The ingest tokens that lead here, the newest first.
+    pub tokens: Vec<TokenHash>,
+    /// How often it was changed, its secrets included.
+    pub revision: u64,
+}
+
+/// What is kept of an ingest token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenHash {
+    /// SHA-256 of the token.
+    pub hash: String,
+    /// From when on it leads nowhere: it was replaced.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl TokenHash {
+    /// Whether the token still leads to its source.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// Whose webhooks a source receives.
@@ -131,6 +150,7 @@ impl<'a> Effective<'a> {
             handshake: self.preset.handshake.clone(),
             verify_token_hash: options.verify_token_hash.clone(),
             salt: self.source.salt.clone(),
+            expires_at: None,
             success_status: options.success_status.unwrap_or(202),
         }
     }
@@ -221,6 +241,8 @@ pub struct Door {
     pub verify_token_hash: Option<String>,
     /// What credentials are hashed with.
     pub salt: String,
+    /// From when on the token that was used leads nowhere: it was replaced.
+    pub expires_at: Option<Timestamp>,
     /// The status of a success: 202, or 200 or 204 where a provider asks for it.
     pub success_status: u16,
 }
@@ -251,6 +273,15 @@ impl IngestToken {
     #[must_use]
     pub fn hash(&self) -> String {
         token_hash(self.expose())
+    }
+
+    /// What a source keeps of it, as long as no other takes its place.
+    #[must_use]
+    pub fn kept(&self) -> TokenHash {
+        TokenHash {
+            hash: self.hash(),
+            expires_at: None,
+        }
     }
 }
 

@@ -16,7 +16,8 @@ pub use connect::Tables;
 pub use dynamo::Dynamo;
 pub use error::StoreError;
 pub use traits::{
-    Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog, Inbox, Keys, Lease, Organizations,
-    PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources,
-    WebhookSet, WebhookSets, Webhooks,
+    AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
+    IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, RawReceipts,
+    Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, WebhookSet,
+    WebhookSets, Webhooks,
 };

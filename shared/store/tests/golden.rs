@@ -7,21 +7,22 @@
 #[path = "golden/samples.rs"]
 mod samples;
 
+use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
 use payload::key::TimedSecret;
-use payload::organization::{ApiKey, Organization};
+use payload::organization::{ApiKey, Organization, Role};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
-use payload::source::{Door, Source};
+use payload::source::{Door, Source, TokenHash};
 use payload::source_health::{LastRejection, SourceHealth};
 use payload::webhook::{Disabled, DisabledReason, Health, Webhook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::StoreError;
 use store::item::{
-    DeliveryItem, DoorItem, EventItem, HealthItem, KeyItem, KeyRefItem, LeaseItem, OrganizationItem, OutcomeItem,
-    ReceiptItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem, WebhookItem,
+    AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, KeyItem, KeyRefItem, LeaseItem,
+    OrganizationItem, OutcomeItem, ReceiptItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem, WebhookItem,
 };
+use store::{IdempotentRequest, StoreError};
 
 use samples::{
     api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, receipt, secrets,
@@ -177,14 +178,46 @@ fn registrations_v1() {
     check("source-v1", &SourceItem::try_from(&source()).unwrap(), |item| {
         Source::try_from(item).unwrap() == source()
     });
+    let rotated = Source {
+        tokens: vec![
+            TokenHash {
+                hash: "33".repeat(32),
+                expires_at: None,
+            },
+            TokenHash {
+                hash: "00".repeat(32),
+                expires_at: Some(at()),
+            },
+        ],
+        revision: 3,
+        ..source()
+    };
+    check("source-rotated-v1", &SourceItem::try_from(&rotated).unwrap(), |item| {
+        Source::try_from(item).unwrap() == rotated
+    });
     let custom = SourceItem::try_from(&custom_source()).unwrap().at_revision(2);
     check("source-custom-v1", &custom, |item| {
-        Source::try_from(item).unwrap() == custom_source()
+        let expected = Source {
+            revision: 2,
+            ..custom_source()
+        };
+        Source::try_from(item).unwrap() == expected
     });
-    check("door-v1", &DoorItem::new(&door(), &"00".repeat(32)).unwrap(), |item| {
+    let token = TokenHash {
+        hash: "00".repeat(32),
+        expires_at: None,
+    };
+    check("door-v1", &DoorItem::new(&door(), &token).unwrap(), |item| {
         Door::try_from(item).unwrap() == door()
     });
-    let door = DoorItem::new(&handshake_door(), &"00".repeat(32)).unwrap();
+    let ending = TokenHash {
+        expires_at: Some(at()),
+        ..token.clone()
+    };
+    check("door-ending-v1", &DoorItem::new(&door(), &ending).unwrap(), |item| {
+        Door::try_from(item).unwrap().expires_at == Some(at())
+    });
+    let door = DoorItem::new(&handshake_door(), &token).unwrap();
     check("door-handshake-v1", &door, |item| {
         Door::try_from(item).unwrap() == handshake_door()
     });
@@ -274,14 +307,64 @@ fn registry_v1() {
     check("key-v1", &KeyItem::new(&api_key(), &"11".repeat(32)), |item| {
         ApiKey::try_from(item).unwrap() == api_key()
     });
+    let used = ApiKey {
+        role: Role::Publisher,
+        prefix: "hk_Ab3dE".into(),
+        last_used: Some("2026-11-22".parse().unwrap()),
+        ..api_key()
+    };
+    check("key-used-v1", &KeyItem::new(&used, &"11".repeat(32)), |item| {
+        ApiKey::try_from(item).unwrap() == used
+    });
     check("key-ref-v1", &KeyRefItem::new(&api_key(), &"11".repeat(32)), |item| {
-        item.id().unwrap() == api_key().id
+        *item.id() == api_key().id
     });
     let lease: LeaseItem = serde_json::from_value(
         serde_json::json!({"v": 1, "pk": "lease", "sk": "bucket#07", "owner": "me", "fence": 4, "until": 1000}),
     )
     .unwrap();
     check("lease-v1", &lease, |item| item.into_lease().unwrap().bucket == 7);
+}
+
+#[test]
+fn audit_v1() {
+    let entry = AuditEntry {
+        id: id("aud_"),
+        organization: id("org_"),
+        at: at(),
+        actor: Actor::Key {
+            id: id("key_"),
+            name: "deploy".into(),
+            role: Role::Editor,
+        },
+        action: "webhook.updated".into(),
+        resource: id::<payload::WebhookId>("wh_").to_string(),
+        before: Some(r#"{"name":"old"}"#.into()),
+        after: Some(r#"{"name":"new"}"#.into()),
+    };
+    check("audit-v1", &AuditItem::from(&entry), |item| {
+        AuditEntry::try_from(item).unwrap() == entry
+    });
+    let operators = AuditEntry {
+        actor: Actor::Operator,
+        before: None,
+        ..entry
+    };
+    check("audit-operator-v1", &AuditItem::from(&operators), |item| {
+        AuditEntry::try_from(item).unwrap() == operators
+    });
+}
+
+#[test]
+fn idempotency_v1() {
+    let request = IdempotentRequest {
+        key: id("key_"),
+        name: "ab".repeat(32),
+        fingerprint: "cd".repeat(32),
+        owner: "me".into(),
+    };
+    let item = IdempotencyItem::new(&request, at(), at());
+    check("idempotency-v1", &item, |read| read == item);
 }
 
 #[test]

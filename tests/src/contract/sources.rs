@@ -19,7 +19,8 @@ fn source(token: &IngestToken) -> (Source, Door) {
         enabled: true,
         salt: "s".into(),
         created_at: now(),
-        token_hashes: vec![token.hash()],
+        tokens: vec![token.kept()],
+        revision: 0,
     };
     let door = source.effective().expect("the preset is there").door();
     (source, door)
@@ -86,7 +87,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
     let mut renamed = source.clone();
     renamed.name = "renamed".into();
     renamed.options.success_status = Some(200);
-    renamed.token_hashes.push(second.hash());
+    renamed.tokens.push(second.kept());
     let new_door = renamed.effective().expect("the preset is there").door();
     store
         .update_source(&source, &renamed, &new_door, None, None)
@@ -100,7 +101,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
     assert_eq!(store.sources_of(&source.organization).await, Ok(vec![renamed.clone()]));
 
     let rotated = Source {
-        token_hashes: vec![second.hash()],
+        tokens: vec![second.kept()],
         ..renamed.clone()
     };
     let stale = store

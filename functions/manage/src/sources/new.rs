@@ -139,7 +139,8 @@ impl NewSource {
             enabled: true,
             salt,
             created_at: now,
-            token_hashes: vec![token.hash()],
+            tokens: vec![token.kept()],
+            revision: 0,
         })
     }
 }

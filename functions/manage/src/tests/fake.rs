@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use payload::audit::AuditEntry;
 use payload::called_url::CalledUrl;
 use payload::delivery::Delivery;
 use payload::key::TimedSecret;
@@ -12,10 +14,11 @@ use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
 use payload::webhook::{Health, Webhook, WebhookSecrets};
-use payload::{Event, EventId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
 use store::{
-    Deliveries, DestinationSecrets, Events, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets,
-    SourceHealths, SourceRegistry, Sources, StoreError, Webhooks,
+    AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
+    KeyRegistry, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
+    Sources, StoreError, Webhooks,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -46,6 +49,17 @@ pub(super) struct Tables {
     pub(super) updates: usize,
     /// What every call but that for the key ends with.
     pub(super) fault: Option<StoreError>,
+    pub(super) audit: Vec<AuditEntry>,
+    pub(super) idempotent: HashMap<(KeyId, String), Remembered>,
+}
+
+/// A request with an idempotency key.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    request: IdempotentRequest,
+    locked_until: Timestamp,
+    expires: Timestamp,
+    pub(super) answer: Option<Vec<u8>>,
 }
 
 impl Tables {
@@ -55,11 +69,21 @@ impl Tables {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<Tables>>);
+pub(super) struct Fake {
+    tables: Arc<Mutex<Tables>>,
+    entry: Option<AuditEntry>,
+}
 
 impl Fake {
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap()
+        self.tables.lock().unwrap()
+    }
+
+    /// The tables for one change, which is in the trail with it.
+    fn changing(&self) -> Result<MutexGuard<'_, Tables>> {
+        let mut tables = self.working()?;
+        tables.audit.extend(self.entry.clone());
+        Ok(tables)
     }
 
     fn working(&self) -> Result<MutexGuard<'_, Tables>> {
@@ -74,6 +98,115 @@ impl Fake {
 impl Keys for Fake {
     async fn key(&self, hash: &str) -> Result<Option<ApiKey>> {
         Ok(self.tables().keys.get(hash).cloned())
+    }
+
+    async fn note_use(&self, hash: &str, day: Date) -> Result<()> {
+        let mut tables = self.working()?;
+        if let Some(key) = tables.keys.get_mut(hash) {
+            key.last_used = Some(day);
+        }
+        Ok(())
+    }
+}
+
+impl KeyRegistry for Fake {
+    async fn add_key(&self, key: &ApiKey, hash: &str) -> Result<()> {
+        self.changing()?.keys.insert(hash.to_owned(), key.clone());
+        Ok(())
+    }
+
+    async fn keys_of(&self, organization: &OrganizationId) -> Result<Vec<ApiKey>> {
+        let tables = self.working()?;
+        let theirs = tables.keys.values().filter(|key| key.organization == *organization);
+        let mut keys: Vec<ApiKey> = theirs.cloned().collect();
+        keys.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(keys)
+    }
+
+    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId) -> Result<bool> {
+        let is_it = |key: &ApiKey| key.organization == *organization && key.id == *id;
+        if !self.working()?.keys.values().any(is_it) {
+            return Ok(false);
+        }
+        self.changing()?.keys.retain(|_, key| !is_it(key));
+        Ok(true)
+    }
+}
+
+impl AuditTrail for Fake {
+    fn recording(&self, entry: AuditEntry) -> Self {
+        Self {
+            entry: Some(entry),
+            ..self.clone()
+        }
+    }
+
+    async fn record(&self, entry: &AuditEntry) -> Result<()> {
+        self.working()?.audit.push(entry.clone());
+        Ok(())
+    }
+
+    async fn audit_of(&self, organization: &OrganizationId, span: &AuditSpan, limit: u16) -> Result<Vec<AuditEntry>> {
+        let tables = self.working()?;
+        let mut found: Vec<AuditEntry> = tables
+            .audit
+            .iter()
+            .filter(|entry| entry.organization == *organization)
+            .filter(|entry| span.since.is_none_or(|since| since <= entry.at))
+            .filter(|entry| span.until.is_none_or(|until| entry.at < until))
+            .cloned()
+            .collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        if span.newest_first {
+            found.reverse();
+        }
+        if let Some(after) = &span.after {
+            let place = found.iter().position(|entry| entry.id == *after).unwrap();
+            found.drain(..=place);
+        }
+        found.truncate(limit.into());
+        Ok(found)
+    }
+}
+
+impl IdempotentRequests for Fake {
+    async fn begin(
+        &self,
+        request: &IdempotentRequest,
+        now: Timestamp,
+        locked_until: Timestamp,
+        expires: Timestamp,
+    ) -> Result<Begun> {
+        let mut tables = self.working()?;
+        let key = (request.key.clone(), request.name.clone());
+        let earlier = tables.idempotent.get(&key);
+        match earlier.filter(|earlier| now < earlier.expires) {
+            Some(earlier) if earlier.answer.is_none() && earlier.locked_until <= now => {}
+            Some(earlier) if earlier.request.fingerprint != request.fingerprint => return Ok(Begun::Different),
+            Some(earlier) => return Ok(earlier.answer.clone().map_or(Begun::InProgress, Begun::Answered)),
+            None => {}
+        }
+        let remembered = Remembered {
+            request: request.clone(),
+            locked_until,
+            expires,
+            answer: None,
+        };
+        tables.idempotent.insert(key, remembered);
+        Ok(Begun::Ours)
+    }
+
+    async fn finish(&self, request: &IdempotentRequest, answer: &[u8]) -> Result<()> {
+        let mut tables = self.working()?;
+        let key = (request.key.clone(), request.name.clone());
+        tables.idempotent.get_mut(&key).unwrap().answer = Some(answer.to_vec());
+        Ok(())
+    }
+
+    async fn abandon(&self, request: &IdempotentRequest) -> Result<()> {
+        let key = (request.key.clone(), request.name.clone());
+        self.working()?.idempotent.remove(&key);
+        Ok(())
     }
 }
 
@@ -101,10 +234,10 @@ impl SourceRegistry for Fake {
         secrets: &[TimedSecret],
         called_url: Option<&CalledUrl>,
     ) -> Result<()> {
-        let mut tables = self.working()?;
+        let mut tables = self.changing()?;
         tables.sources.insert(source.id.clone(), source.clone());
-        for hash in &source.token_hashes {
-            tables.doors.insert(hash.clone(), door.clone());
+        for token in &source.tokens {
+            tables.doors.insert(token.hash.clone(), door.clone());
         }
         if !secrets.is_empty() {
             tables.secrets.insert(source.id.to_string(), secrets.to_vec());
@@ -127,10 +260,13 @@ impl SourceRegistry for Fake {
         if tables.race || tables.sources.get(&source.id) != Some(before) {
             return Err(StoreError::Conflict);
         }
+        tables.audit.extend(self.entry.clone());
         tables.updates += 1;
-        tables.sources.insert(source.id.clone(), source.clone());
-        for hash in &source.token_hashes {
-            tables.doors.insert(hash.clone(), door.clone());
+        let mut stored = source.clone();
+        stored.revision = before.revision + 1;
+        tables.sources.insert(source.id.clone(), stored);
+        for token in &source.tokens {
+            tables.doors.insert(token.hash.clone(), door.clone());
         }
         match secrets {
             None => {}
@@ -153,8 +289,11 @@ impl SourceRegistry for Fake {
         else {
             return Ok(false);
         };
+        tables.audit.extend(self.entry.clone());
         tables.sources.remove(id);
-        tables.doors.retain(|hash, _| !source.token_hashes.contains(hash));
+        tables
+            .doors
+            .retain(|hash, _| source.tokens.iter().all(|token| token.hash != *hash));
         tables.secrets.remove(id.as_str());
         Ok(true)
     }
@@ -174,7 +313,7 @@ impl SourceHealths for Fake {
 
 impl Webhooks for Fake {
     async fn create_webhook(&self, webhook: &Webhook, secrets: &WebhookSecrets) -> Result<()> {
-        let mut tables = self.working()?;
+        let mut tables = self.changing()?;
         tables.webhooks.insert(webhook.id.clone(), webhook.clone());
         tables.webhook_secrets.insert(webhook.id.clone(), secrets.clone());
         Ok(())
@@ -192,6 +331,7 @@ impl Webhooks for Fake {
         if tables.race || !is_there || tables.revision(&webhook.id) != revision {
             return Err(StoreError::Conflict);
         }
+        tables.audit.extend(self.entry.clone());
         tables.updates += 1;
         tables.webhook_revisions.insert(webhook.id.clone(), revision + 1);
         tables.webhooks.insert(webhook.id.clone(), webhook.clone());
@@ -244,6 +384,7 @@ impl Webhooks for Fake {
         {
             return Ok(false);
         }
+        tables.audit.extend(self.entry.clone());
         tables.webhooks.remove(id);
         tables.webhook_secrets.remove(id);
         tables.webhook_health.remove(id);

@@ -28,7 +28,7 @@ use delivery::guard::Resolver;
 use delivery::{Destinations, Guard};
 use jiff::Timestamp;
 use payload::organization::{ApiKey, ApiKeyText, Role};
-use payload::{Clock, KeyId, OrganizationId};
+use payload::{Clock, OrganizationId};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -118,13 +118,7 @@ impl Client {
     fn another(&self) -> Self {
         let organization = OrganizationId::generate(now());
         let text = ApiKeyText::generate();
-        let key = ApiKey {
-            id: KeyId::generate(now()),
-            organization: organization.clone(),
-            role: Role::Admin,
-            name: "admin".into(),
-            created_at: now(),
-        };
+        let key = ApiKey::new(organization.clone(), Role::Admin, "admin".into(), &text, now());
         self.store.tables().keys.insert(text.hash(), key);
         Self {
             organization,

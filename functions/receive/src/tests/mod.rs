@@ -72,6 +72,7 @@ fn door() -> Door {
         handshake: None,
         verify_token_hash: None,
         salt: "salt".into(),
+        expires_at: None,
         success_status: 202,
     }
 }

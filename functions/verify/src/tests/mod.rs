@@ -171,7 +171,8 @@ impl Setup {
             enabled: true,
             salt: "salt".into(),
             created_at: received_at(),
-            token_hashes: Vec::new(),
+            tokens: Vec::new(),
+            revision: 0,
         };
         let setup = Self {
             source,

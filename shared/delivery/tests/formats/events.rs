@@ -37,7 +37,8 @@ fn mapped(
         enabled: true,
         salt: "salt".into(),
         created_at: Timestamp::UNIX_EPOCH,
-        token_hashes: vec![],
+        tokens: Vec::new(),
+        revision: 0,
     };
     let receipt = Receipt {
         id: "rcp_01JQ6ZQ0M0000000000000000A".parse().unwrap(),

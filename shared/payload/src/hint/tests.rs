@@ -43,7 +43,8 @@ fn source(scheme: Value) -> Source {
         enabled: true,
         salt: "salt".into(),
         created_at: at(),
-        token_hashes: Vec::new(),
+        tokens: Vec::new(),
+        revision: 0,
     }
 }
 

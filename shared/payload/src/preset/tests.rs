@@ -33,7 +33,8 @@ fn source(preset: Preset) -> Source {
         enabled: true,
         salt: "salt".into(),
         created_at: Timestamp::UNIX_EPOCH,
-        token_hashes: vec![],
+        tokens: Vec::new(),
+        revision: 0,
     }
 }
 

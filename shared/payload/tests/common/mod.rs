@@ -75,7 +75,8 @@ impl Sent {
             enabled: true,
             salt: SALT.into(),
             created_at: Timestamp::UNIX_EPOCH,
-            token_hashes: vec![],
+            tokens: Vec::new(),
+            revision: 0,
         }
     }
 

@@ -34,7 +34,8 @@ fn source(provider: Provider) -> Source {
         enabled: true,
         salt: "salt".into(),
         created_at: at,
-        token_hashes: Vec::new(),
+        tokens: Vec::new(),
+        revision: 0,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The adapter: every capability over the tables, with the SDK.
 
+mod audit;
 mod deliveries;
 mod events;
+mod idempotency;
 mod registry;
 mod reverify;
 mod source_health;
@@ -16,10 +18,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use payload::OrganizationId;
+use payload::audit::AuditEntry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::connect::Retention;
+use crate::item::AuditItem;
 use crate::{StoreError, Tables};
 
 type Attributes = HashMap<String, AttributeValue>;
@@ -31,6 +35,8 @@ pub struct Dynamo {
     tables: Arc<Tables>,
     retention: Retention,
     sets: Arc<Mutex<HashMap<OrganizationId, webhooks::CachedSet>>>,
+    /// What the next transaction is recorded as.
+    audit: Option<Arc<AuditEntry>>,
 }
 
 impl Dynamo {
@@ -42,6 +48,7 @@ impl Dynamo {
             tables: Arc::new(tables),
             retention,
             sets: Arc::default(),
+            audit: None,
         }
     }
 
@@ -63,8 +70,12 @@ impl Dynamo {
         answer.item.map(read).transpose()
     }
 
-    /// Writes all of `writes` or none. `None` is success, otherwise the reasons by position (`None` where that one was fine).
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Option<Vec<Option<String>>>, StoreError> {
+    /// Writes all of `writes` or none, together with the entry of the audit trail where there is one. `None` is success, otherwise the
+    /// reasons by position (`None` where that one was fine).
+    async fn transact(&self, mut writes: Vec<TransactWriteItem>) -> Result<Option<Vec<Option<String>>>, StoreError> {
+        if let Some(entry) = &self.audit {
+            writes.push(put(&self.tables.registry, &AuditItem::from(&**entry))?);
+        }
         let outcome = self
             .client
             .transact_write_items()

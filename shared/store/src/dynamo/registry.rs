@@ -1,18 +1,36 @@
 //! Organizations and their API keys.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
+use jiff::civil::Date;
 use payload::organization::{ApiKey, Organization};
 use payload::{KeyId, OrganizationId};
 
-use super::{Dynamo, built, key, put_new, read, sdk_error, text};
-use crate::item::{KEY_ITEM, KEY_REF_PREFIX, KeyItem, KeyRefItem, ORGANIZATION_KEY, OrganizationItem, key_lookup};
-use crate::{Keys, Organizations, StoreError};
+use super::{Attributes, Dynamo, built, delete, key, put_new, read, sdk_error, text};
+use crate::item::{KEY_ITEM, KeyItem, KeyRefItem, ORGANIZATION_KEY, OrganizationItem, key_lookup, key_refs};
+use crate::{KeyRegistry, Keys, Organizations, StoreError};
 
 impl Keys for Dynamo {
     async fn key(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
-        let key = key([("pk", key_lookup(hash).as_str()), ("sk", KEY_ITEM)]);
-        let item: Option<KeyItem> = self.get(&self.tables.registry, key, true).await?;
+        let item: Option<KeyItem> = self.get(&self.tables.registry, key_key(hash), true).await?;
         item.map(TryInto::try_into).transpose()
+    }
+
+    async fn note_use(&self, hash: &str, day: Date) -> Result<(), StoreError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.tables.registry)
+            .set_key(Some(key_key(hash)))
+            .update_expression("SET lastUsed = :day")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":day", text(day.to_string()))
+            .send()
+            .await
+            .map_err(sdk_error);
+        match outcome {
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -35,6 +53,13 @@ impl Organizations for Dynamo {
         }
     }
 
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        let item: Option<OrganizationItem> = self.get(&self.tables.registry, organization_key(id), true).await?;
+        item.map(TryInto::try_into).transpose()
+    }
+}
+
+impl KeyRegistry for Dynamo {
     async fn add_key(&self, key: &ApiKey, key_hash: &str) -> Result<(), StoreError> {
         let exists = ConditionCheck::builder()
             .table_name(&self.tables.registry)
@@ -54,31 +79,50 @@ impl Organizations for Dynamo {
         }
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        let item: Option<OrganizationItem> = self.get(&self.tables.registry, organization_key(id), true).await?;
-        item.map(TryInto::try_into).transpose()
-    }
-
-    async fn keys_of(&self, id: &OrganizationId) -> Result<Vec<KeyId>, StoreError> {
+    async fn keys_of(&self, organization: &OrganizationId) -> Result<Vec<ApiKey>, StoreError> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :organization AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":organization", text(id.as_str()))
-            .expression_attribute_values(":prefix", text(KEY_REF_PREFIX))
+            .key_condition_expression("pk = :keys")
+            .expression_attribute_values(":keys", text(key_refs(organization)))
             .consistent_read(true)
             .into_paginator()
             .items()
             .send();
         let mut keys = Vec::new();
         while let Some(item) = pages.next().await {
-            keys.push(read::<KeyRefItem>(item.map_err(sdk_error)?)?.id()?);
+            let KeyRefItem { hash, .. } = read(item.map_err(sdk_error)?)?;
+            // Revoked between the two reads.
+            keys.extend(self.key(&hash).await?);
         }
         Ok(keys)
     }
+
+    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId) -> Result<bool, StoreError> {
+        let entry = key([("pk", key_refs(organization).as_str()), ("sk", id.as_str())]);
+        let found: Option<KeyRefItem> = self.get(&self.tables.registry, entry.clone(), true).await?;
+        let Some(KeyRefItem { hash, .. }) = found else {
+            return Ok(false);
+        };
+        let gone = Delete::builder()
+            .table_name(&self.tables.registry)
+            .set_key(Some(entry))
+            .condition_expression("attribute_exists(pk)");
+        let writes = vec![
+            TransactWriteItem::builder()
+                .delete(gone.build().map_err(built)?)
+                .build(),
+            delete(&self.tables.registry, key_key(&hash))?,
+        ];
+        Ok(self.transact(writes).await?.is_none())
+    }
 }
 
-fn organization_key(id: &OrganizationId) -> super::Attributes {
+fn key_key(hash: &str) -> Attributes {
+    key([("pk", key_lookup(hash).as_str()), ("sk", KEY_ITEM)])
+}
+
+fn organization_key(id: &OrganizationId) -> Attributes {
     key([("pk", id.as_str()), ("sk", ORGANIZATION_KEY)])
 }

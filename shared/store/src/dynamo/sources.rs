@@ -77,8 +77,8 @@ impl SourceRegistry for Dynamo {
         called_url: Option<&CalledUrl>,
     ) -> Result<(), StoreError> {
         let mut writes = vec![put_new(&self.tables.sources, "id", &SourceItem::try_from(source)?)?];
-        for token_hash in &source.token_hashes {
-            writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token_hash)?)?);
+        for token in &source.tokens {
+            writes.push(put_new(&self.tables.sources, "id", &DoorItem::new(door, token)?)?);
         }
         if !secrets.is_empty() {
             writes.push(put_new(
@@ -116,15 +116,12 @@ impl SourceRegistry for Dynamo {
             return Err(StoreError::Conflict);
         }
         let mut writes = vec![self.replace_source(source, revision)?];
-        for token_hash in &source.token_hashes {
-            writes.push(put(&self.tables.sources, &DoorItem::new(door, token_hash)?)?);
+        for token in &source.tokens {
+            writes.push(put(&self.tables.sources, &DoorItem::new(door, token)?)?);
         }
-        for gone in before
-            .token_hashes
-            .iter()
-            .filter(|hash| !source.token_hashes.contains(hash))
-        {
-            writes.push(delete(&self.tables.sources, key([("id", &door_key(gone))]))?);
+        let remains = |hash: &str| source.tokens.iter().any(|token| token.hash == hash);
+        for gone in before.tokens.iter().filter(|token| !remains(&token.hash)) {
+            writes.push(delete(&self.tables.sources, key([("id", &door_key(&gone.hash))]))?);
         }
         match secrets {
             None => {}
@@ -159,8 +156,8 @@ impl SourceRegistry for Dynamo {
             self.remove_source(id, revision)?,
             delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
         ];
-        for token_hash in &source.token_hashes {
-            writes.push(delete(&self.tables.sources, key([("id", &door_key(token_hash))]))?);
+        for token in &source.tokens {
+            writes.push(delete(&self.tables.sources, key([("id", &door_key(&token.hash))]))?);
         }
         if source.options.public_url.is_some() {
             writes.push(self.remove_called_url(id)?);

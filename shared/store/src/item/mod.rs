@@ -4,9 +4,11 @@
 //! may come at any time and are ignored by those who do not know them; whatever an old reader would misunderstand gets a higher
 //! version, and an old reader then leaves the record for its successor ([`StoreError::Newer`]).
 
+mod audit;
 mod blob;
 mod delivery;
 mod event;
+mod idempotency;
 mod receipt;
 mod registration;
 mod registry;
@@ -15,13 +17,17 @@ mod source_health;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+pub use audit::AuditItem;
+pub(crate) use audit::audit_key;
 pub use delivery::DeliveryItem;
 pub(crate) use delivery::bucket_key;
 pub use event::EventItem;
+pub use idempotency::IdempotencyItem;
+pub(crate) use idempotency::idempotency_key;
 pub use receipt::{OutcomeItem, ReceiptItem};
 pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, VersionItem, WebhookItem};
 pub(crate) use registration::{HEALTH_PREFIX, VERSION_KEY, called_url_key, door_key};
-pub(crate) use registry::{KEY_ITEM, KEY_REF_PREFIX, LEASES, ORGANIZATION_KEY, key_lookup, lease_key, lease_time};
+pub(crate) use registry::{KEY_ITEM, LEASES, ORGANIZATION_KEY, key_lookup, key_refs, lease_key, lease_time};
 pub use registry::{KeyItem, KeyRefItem, LeaseItem, OrganizationItem};
 pub use source_health::SourceHealthItem;
 pub(crate) use source_health::{COUNT_PREFIX, source_health_key, source_health_ttl};

@@ -1,8 +1,10 @@
 //! Items of the sources, secrets and webhooks tables.
 
+use std::collections::BTreeMap;
+
 use payload::filter::StoredFilter;
 use payload::key::TimedSecret;
-use payload::source::{Door, Provider, Source, SourceOptions};
+use payload::source::{Door, Provider, Source, SourceOptions, TokenHash};
 use payload::webhook::{
     DestinationHeader, DestinationUrl, Disabled, Format, Health, HttpPolicy, Method, Rate, Webhook, WebhookSecrets,
 };
@@ -33,6 +35,9 @@ pub struct SourceItem {
     salt: String,
     at: i64,
     token_hashes: Vec<String>,
+    /// When tokens end that were replaced, by their hash, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    token_ends: BTreeMap<String, i64>,
     /// How often it was changed: who changes it says which state the change was made for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) revision: u64,
@@ -76,8 +81,13 @@ impl TryFrom<&Source> for SourceItem {
             enabled: source.enabled,
             salt: source.salt.clone(),
             at: source.created_at.as_millisecond(),
-            token_hashes: source.token_hashes.clone(),
-            revision: 0,
+            token_hashes: source.tokens.iter().map(|token| token.hash.clone()).collect(),
+            token_ends: source
+                .tokens
+                .iter()
+                .filter_map(|token| Some((token.hash.clone(), token.expires_at?.as_millisecond())))
+                .collect(),
+            revision: source.revision,
         })
     }
 }
@@ -91,6 +101,15 @@ impl TryFrom<SourceItem> for Source {
             None => Provider::Preset(item.preset),
             Some(custom) => Provider::Custom(serde_json::from_str(&custom).map_err(unreadable)?),
         };
+        let ends = item.token_ends;
+        let tokens = item
+            .token_hashes
+            .into_iter()
+            .map(|hash| {
+                let expires_at = ends.get(&hash).copied().map(timestamp).transpose()?;
+                Ok(TokenHash { hash, expires_at })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
         let options = item
             .options
             .map(|options| serde_json::from_str(&options))
@@ -105,7 +124,8 @@ impl TryFrom<SourceItem> for Source {
             enabled: item.enabled,
             salt: item.salt,
             created_at: timestamp(item.at)?,
-            token_hashes: item.token_hashes,
+            tokens,
+            revision: item.revision,
         })
     }
 }
@@ -133,6 +153,9 @@ pub struct DoorItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verify_token_hash: Option<String>,
     salt: String,
+    /// When its token ends, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
     success_status: u16,
 }
 
@@ -142,15 +165,15 @@ pub(crate) fn door_key(token_hash: &str) -> String {
 }
 
 impl DoorItem {
-    /// The item of a door under one token's hash.
+    /// The item of a door under one token, which says until when.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when its handshake cannot be written as JSON.
-    pub fn new(door: &Door, token_hash: &str) -> Result<Self, StoreError> {
+    pub fn new(door: &Door, token: &TokenHash) -> Result<Self, StoreError> {
         let handshake = door.handshake.as_ref().map(serde_json::to_string).transpose();
         Ok(Self {
             v: SCHEMA_VERSION,
-            id: door_key(token_hash),
+            id: door_key(&token.hash),
             source: door.source.clone(),
             tenant: door.organization.clone(),
             enabled: door.enabled,
@@ -161,6 +184,7 @@ impl DoorItem {
             handshake: handshake.map_err(|error| StoreError::Refused(error.to_string()))?,
             verify_token_hash: door.verify_token_hash.clone(),
             salt: door.salt.clone(),
+            expires: token.expires_at.map(|at| at.as_millisecond()),
             success_status: door.success_status,
         })
     }
@@ -185,6 +209,7 @@ impl TryFrom<DoorItem> for Door {
             handshake: handshake.map_err(|_| StoreError::Unreadable("the handshake of a door".into()))?,
             verify_token_hash: item.verify_token_hash,
             salt: item.salt,
+            expires_at: item.expires.map(timestamp).transpose()?,
             success_status: item.success_status,
         })
     }

@@ -21,8 +21,11 @@ pub struct OrganizationItem {
 /// The range key of an organization's own item.
 pub(crate) const ORGANIZATION_KEY: &str = "organization";
 
-/// What the range key of a key's entry in its organization begins with.
-pub(crate) const KEY_REF_PREFIX: &str = "key#";
+/// The hash key of the entries of an organization's keys. They do not lie beside the organization itself, so that who may write these
+/// cannot write that.
+pub(crate) fn key_refs(organization: &OrganizationId) -> String {
+    format!("keys#{organization}")
+}
 
 /// The hash key under which an API key is found.
 pub(crate) fn key_lookup(hash: &str) -> String {
@@ -61,6 +64,7 @@ impl TryFrom<OrganizationItem> for Organization {
 
 /// An API key, found by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyItem {
     v: u32,
     pk: String,
@@ -70,6 +74,11 @@ pub struct KeyItem {
     role: Role,
     name: String,
     at: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    prefix: String,
+    /// The last day of its use, as `2026-11-22`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_used: Option<String>,
 }
 
 impl KeyItem {
@@ -85,6 +94,8 @@ impl KeyItem {
             role: key.role,
             name: key.name.clone(),
             at: key.created_at.as_millisecond(),
+            prefix: key.prefix.clone(),
+            last_used: key.last_used.map(|day| day.to_string()),
         }
     }
 }
@@ -99,6 +110,9 @@ impl TryFrom<KeyItem> for ApiKey {
             role: item.role,
             name: item.name,
             created_at: timestamp(item.at)?,
+            prefix: item.prefix,
+            // A day that cannot be read says nothing about what the key opens.
+            last_used: item.last_used.and_then(|day| day.parse().ok()),
         })
     }
 }
@@ -107,9 +121,9 @@ impl TryFrom<KeyItem> for ApiKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRefItem {
     v: u32,
-    pk: OrganizationId,
-    sk: String,
-    hash: String,
+    pk: String,
+    sk: KeyId,
+    pub(crate) hash: String,
 }
 
 impl KeyRefItem {
@@ -118,19 +132,16 @@ impl KeyRefItem {
     pub fn new(key: &ApiKey, hash: &str) -> Self {
         Self {
             v: SCHEMA_VERSION,
-            pk: key.organization.clone(),
-            sk: format!("{KEY_REF_PREFIX}{}", key.id),
+            pk: key_refs(&key.organization),
+            sk: key.id.clone(),
             hash: hash.to_owned(),
         }
     }
 
     /// The key's id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`] when the range key holds none.
-    pub fn id(&self) -> Result<KeyId, StoreError> {
-        let id = self.sk.strip_prefix(KEY_REF_PREFIX).and_then(|id| id.parse().ok());
-        id.ok_or_else(|| StoreError::Unreadable("the key of a key's entry".into()))
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.sk
     }
 }
 

@@ -10,7 +10,7 @@ use payload::organization::{ApiKey, Role};
 use payload::preset::Duplicates;
 use payload::receipt::{Header, Receipt};
 use payload::scheme::Proof;
-use payload::source::{Door, Provider, Source, SourceOptions};
+use payload::source::{Door, Provider, Source, SourceOptions, TokenHash};
 use payload::webhook::{DestinationHeader, DestinationUrl, Format, HttpPolicy, Method, Rate, Webhook, WebhookSecrets};
 
 pub(super) fn at() -> Timestamp {
@@ -124,7 +124,11 @@ pub(super) fn source() -> Source {
         enabled: true,
         salt: "salt".into(),
         created_at: at(),
-        token_hashes: vec!["00".repeat(32)],
+        tokens: vec![TokenHash {
+            hash: "00".repeat(32),
+            expires_at: None,
+        }],
+        revision: 0,
     }
 }
 
@@ -140,6 +144,7 @@ pub(super) fn door() -> Door {
         handshake: None,
         verify_token_hash: None,
         salt: "salt".into(),
+        expires_at: None,
         success_status: 202,
     }
 }
@@ -167,6 +172,8 @@ pub(super) fn api_key() -> ApiKey {
         role: Role::Admin,
         name: "first".into(),
         created_at: at(),
+        prefix: String::new(),
+        last_used: None,
     }
 }
 
@@ -207,6 +214,7 @@ pub(super) fn handshake_door() -> Door {
         scheme: "token".into(),
         handshake: Some(serde_json::from_value(handshake).unwrap()),
         verify_token_hash: Some("22".repeat(32)),
+        expires_at: None,
         success_status: 200,
         ..door()
     }
