@@ -8,6 +8,7 @@ mod body;
 mod events;
 mod fields;
 mod merge;
+mod page;
 mod problem;
 mod receipts;
 mod reverify;

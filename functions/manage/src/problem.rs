@@ -48,6 +48,14 @@ pub(crate) enum ApiError {
         /// What is wrong with it; it never holds a secret.
         problem: String,
     },
+    /// A parameter of the query string that cannot be right.
+    #[error("parameter {parameter}: {problem}")]
+    Parameter {
+        /// Its name.
+        parameter: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The organization has as many of these as it may have.
     #[error("limit of {limit} {what} reached")]
     LimitReached {
@@ -79,6 +87,14 @@ impl ApiError {
         }
     }
 
+    /// A parameter of the query string that cannot be right.
+    pub(crate) fn parameter(parameter: impl Into<String>, problem: impl ToString) -> Self {
+        Self::Parameter {
+            parameter: parameter.into(),
+            problem: problem.to_string(),
+        }
+    }
+
     /// The same problem, said of another field.
     pub(crate) fn at(self, pointer: String) -> Self {
         match self {
@@ -97,6 +113,7 @@ impl ApiError {
             Self::RequestTooLarge => "request_too_large",
             Self::Malformed(_) => "malformed_json",
             Self::Invalid { .. } => "invalid_field",
+            Self::Parameter { .. } => "invalid_parameter",
             Self::LimitReached { .. } => "limit_reached",
             Self::NotRejected(_) => "not_rejected",
             Self::NoPublicUrl => "no_public_url",
@@ -130,6 +147,11 @@ impl ApiError {
                 "A field is not valid",
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
+            Self::Parameter { .. } => (
+                "invalid-parameter",
+                "A parameter is not valid",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
             Self::LimitReached { .. } => ("limit-reached", "A limit is reached", StatusCode::CONFLICT),
             Self::NotRejected(_) => ("not-rejected", "The receipt is not rejected", StatusCode::CONFLICT),
             Self::Store(StoreError::Conflict) => ("conflict", "Conflict", StatusCode::CONFLICT),
@@ -151,7 +173,7 @@ impl ApiError {
             Self::MethodNotAllowed => "This resource takes the methods that the header Allow names.",
             Self::UnsupportedMediaType => "Send JSON, with the header Content-Type: application/json.",
             Self::RequestTooLarge => return format!("The request's body is longer than {MAX_REQUEST_BYTES} bytes."),
-            Self::Malformed(problem) | Self::Invalid { problem, .. } => {
+            Self::Malformed(problem) | Self::Invalid { problem, .. } | Self::Parameter { problem, .. } => {
                 return problem.chars().take(MAX_DETAIL_CHARS).collect();
             }
             Self::NotRejected(why) => why,
@@ -186,6 +208,8 @@ struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
 }
 
 impl IntoResponse for ApiError {
@@ -196,10 +220,11 @@ impl IntoResponse for ApiError {
             error_type: self.error_type(),
             error: status.is_server_error().then(|| self.to_string()),
         };
-        let pointer = if let Self::Invalid { pointer, .. } = self {
-            Some(pointer)
-        } else {
-            None
+        let (pointer, parameter) = match self {
+            Self::Invalid { pointer, .. } => (Some(pointer), None),
+            // It may be anything that a client makes up.
+            Self::Parameter { parameter, .. } => (None, Some(parameter.chars().take(MAX_DETAIL_CHARS).collect())),
+            _ => (None, None),
         };
         let kind = format!("urn:hookline:problem:{kind}");
         let problem = Problem {
@@ -208,6 +233,7 @@ impl IntoResponse for ApiError {
             status: status.as_u16(),
             detail,
             pointer,
+            parameter,
         };
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
