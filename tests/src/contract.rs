@@ -28,6 +28,7 @@ pub async fn run(store: &Arc<Dynamo>) {
     sources::sources_their_doors_and_secrets_come_and_go_together(store).await;
     sources::a_source_is_replaced_with_its_doors_and_secrets(store).await;
     sources::the_url_that_a_provider_calls_lies_with_the_secrets(store).await;
+    sources::sources_come_in_pages(store).await;
     sources::of_concurrent_changes_of_a_source_one_wins(store).await;
     webhooks::they_count_their_sets_version(store).await;
     webhooks::one_is_replaced_with_its_secrets(store).await;

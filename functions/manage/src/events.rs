@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -20,6 +21,7 @@ use store::PutEvent;
 use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
 use crate::fields::{optional_text, required, text};
+use crate::idempotency::RequestName;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
@@ -89,9 +91,11 @@ pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Publisher,
     headers: HeaderMap,
+    request: Option<Extension<RequestName>>,
     Json(publication): Json<Publication>,
 ) -> Result<Response, ApiError> {
-    let mut event = publication.into_event(caller.organization(), app.clock.now())?;
+    let request = request.map(|Extension(RequestName(name))| name);
+    let mut event = publication.into_event(caller.organization(), request, app.clock.now())?;
     event.hops = hops(&headers);
     let status = match app.store.put_event(&event).await? {
         PutEvent::Stored => StatusCode::ACCEPTED,
@@ -110,12 +114,23 @@ fn hops(headers: &HeaderMap) -> u8 {
 }
 
 impl Publication {
-    fn into_event(self, organization: &OrganizationId, now: Timestamp) -> Result<Event, ApiError> {
+    /// Without an id of its own every publication is an event of its own, but the same `request` with an idempotency key makes the same one
+    /// again, whatever broke off before its answer was kept.
+    fn into_event(
+        self,
+        organization: &OrganizationId,
+        request: Option<String>,
+        now: Timestamp,
+    ) -> Result<Event, ApiError> {
         let event_type = event_type(required(self.event_type, "/type")?)?;
         let data = required(self.data, "/data")?;
         let own_id = optional_text(self.id, "/id", MAX_ID_BYTES)?;
-        // Without an id of its own every publication is an event of its own.
-        let identity = own_id.clone().unwrap_or_else(|| hex::encode(random::<16>()));
+        // No id that a publisher gives has a control character, so that the two never meet.
+        let request = request.map(|name| format!("request\0{name}"));
+        let identity = own_id
+            .clone()
+            .or(request)
+            .unwrap_or_else(|| hex::encode(random::<16>()));
         let id = EventId::compute(organization.as_str(), Identity::ProviderId(&identity), 0);
         let field = |value, pointer: &str| optional_text(value, pointer, MAX_FIELD_BYTES);
         let entity = self.entity.map(EntityFields::check).transpose()?;

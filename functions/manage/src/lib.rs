@@ -3,15 +3,21 @@
 //! Every request carries an API key (`Authorization: Bearer hk_…`), and the key alone says whose data it reaches. What belongs to
 //! another organization is answered exactly as what does not exist. Errors are problem details (RFC 9457).
 
+mod audit;
 mod auth;
 mod body;
 mod events;
 mod fields;
+mod idempotency;
+mod keys;
 mod merge;
 mod page;
 mod problem;
 mod receipts;
 mod reverify;
+mod revision;
+mod rotation;
+mod samples;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -28,8 +34,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use payload::Clock;
 use store::{
-    Deliveries, DestinationSecrets, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths,
-    SourceRegistry, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, RawReceipts, Receipts,
+    Reverification, Secrets, SourceHealths, SourceRegistry, Webhooks,
 };
 
 use problem::ApiError;
@@ -53,9 +59,9 @@ pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification
 impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification> History for T {}
 
 /// All that the API does with the tables.
-pub trait Store: Registrations + History + 'static {}
+pub trait Store: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static {}
 
-impl<T: Registrations + History + 'static> Store for T {}
+impl<T: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static> Store for T {}
 
 /// What every handler has at hand.
 #[derive(Debug)]
@@ -71,12 +77,17 @@ pub(crate) struct App<S, C> {
 /// |---|---|
 /// | `POST`, `GET /v1/sources`; `GET`, `PATCH`, `DELETE /v1/sources/{id}` | providers' connections to us |
 /// | `POST /v1/sources/{id}/reverify` | verify again what a source rejected since a time |
+/// | `POST /v1/sources/{id}/rotate-secret`, `…/rotate-token` | another secret, another receiving URL |
 /// | `POST`, `GET /v1/webhooks`; `GET`, `PATCH`, `DELETE /v1/webhooks/{id}` | where to deliver |
+/// | `POST /v1/webhooks/{id}/rotate-secret` | another signing secret |
+/// | `POST /v1/webhooks/{id}/test`; `GET /v1/samples` | send a sample of a provider now |
 /// | `POST /v1/webhooks/test-filter` | which webhooks want an event |
 /// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
 /// | `GET /v1/receipts/{id}` | what became of a request that was received |
 /// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
-pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Router {
+/// | `POST`, `GET /v1/keys`; `GET`, `DELETE /v1/keys/{id}` | API keys and their roles |
+/// | `GET /v1/audit` | who changed what |
+pub fn router<S: Store, C: Clock + Clone>(store: S, clock: C, settings: Settings) -> Router {
     let app = Arc::new(App { store, clock, settings });
     Router::new()
         .route("/v1/sources", post(sources::create::<S, C>).get(sources::list::<S, C>))
@@ -87,6 +98,11 @@ pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Rou
                 .delete(sources::delete::<S, C>),
         )
         .route("/v1/sources/{id}/reverify", post(reverify::source::<S, C>))
+        .route("/v1/sources/{id}/rotate-secret", post(sources::rotate_secret::<S, C>))
+        .route("/v1/sources/{id}/rotate-token", post(sources::rotate_token::<S, C>))
+        .route("/v1/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret::<S, C>))
+        .route("/v1/webhooks/{id}/test", post(webhooks::test::<S, C>))
+        .route("/v1/samples", get(samples::list))
         .route(
             "/v1/webhooks",
             post(webhooks::create::<S, C>).get(webhooks::list::<S, C>),
@@ -102,9 +118,13 @@ pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Rou
         .route("/v1/events/{id}", get(events::read::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
         .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))
+        .route("/v1/keys", post(keys::create::<S, C>).get(keys::list::<S, C>))
+        .route("/v1/keys/{id}", get(keys::read::<S, C>).delete(keys::revoke::<S, C>))
+        .route("/v1/audit", get(audit::list::<S, C>))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::once::<S, C>))
         // Around the fallbacks too: without a key nobody learns which routes there are.
         .layer(from_fn_with_state(Arc::clone(&app), auth::admit::<S, C>))
         .layer(map_response(set_headers))

@@ -104,6 +104,10 @@ impl<'de> Deserializer<'de> for Text {
 pub(crate) struct Limit(u16);
 
 impl Limit {
+    pub(crate) fn get(self) -> u16 {
+        self.0
+    }
+
     pub(crate) fn rows(self) -> usize {
         usize::from(self.0)
     }

@@ -14,6 +14,7 @@ use payload::{Clock, ReceiptId, SourceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Id, Json};
 use crate::fields::required;
@@ -28,7 +29,7 @@ pub(crate) const MAX_RECEIPTS: u16 = 500;
 const CONCURRENCY: usize = 16;
 
 /// `POST /v1/sources/{id}/reverify`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Span {
     /// When the first of them arrived.
@@ -66,6 +67,8 @@ pub(crate) async fn receipt<S: Store, C: Clock>(
         }
     }
     let again = Again::new(false);
+    let entry = caller.entry(app.clock.now(), Action::ReceiptReverified, &id, NOTHING, NOTHING);
+    app.store.record(&entry).await?;
     if app.store.ask_again(caller.organization(), &id, &again).await? {
         Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id }))).into_response())
     } else {
@@ -86,6 +89,13 @@ pub(crate) async fn source<S: Store, C: Clock>(
     let since = required(span.since, "/since")?.max(Timestamp::UNIX_EPOCH);
     let (store, organization) = (&app.store, caller.organization());
     sources::find(store, organization, &id).await?;
+    let asked = Span {
+        since: Some(since),
+        after: span.after.clone(),
+    };
+    // Each receipt is marked by a write of its own, so that the entry comes first.
+    let entry = caller.entry(app.clock.now(), Action::SourceReverified, &id, NOTHING, Some(&asked));
+    store.record(&entry).await?;
     let receipts = store
         .rejected_since(organization, &id, since, span.after.as_ref(), MAX_RECEIPTS)
         .await?;

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use store::StoreError;
 use tower::ServiceExt;
 
+#[derive(Clone, Copy)]
 struct FixedClock;
 
 impl Clock for FixedClock {

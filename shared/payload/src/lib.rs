@@ -22,6 +22,7 @@ pub mod own;
 pub mod preset;
 pub mod query;
 pub mod receipt;
+pub mod sample;
 pub mod scheme;
 pub mod source;
 pub mod source_health;

@@ -490,6 +490,7 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str, types: &[&str])
         id: WebhookId::generate(start()),
         organization: organization.clone(),
         name: host.to_owned(),
+        description: None,
         url: DestinationUrl::parse(&format!("https://{host}/secret-path"), HttpPolicy::HttpsOnly).unwrap(),
         filter: filter(&serde_json::json!({ "types": types })),
         format: Format::Raw,

@@ -2,6 +2,7 @@
 
 mod new;
 mod patch;
+mod rotate;
 mod secret;
 mod shape;
 mod view;
@@ -9,31 +10,52 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::handshake::Handshake;
 use payload::preset::{self, Preset};
 use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
-use serde_json::json;
+use serde::Deserialize;
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
+use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::{App, Store};
 
 pub(crate) use new::create;
 pub(crate) use patch::update;
+pub(crate) use rotate::{rotate_secret, rotate_token};
 use view::View;
+
+/// `GET /v1/sources`
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Parameters {
+    /// How many sources a page has at most.
+    limit: Limit,
+    /// `next` of the page before.
+    cursor: Option<Cursor<SourceId>>,
+}
 
 /// The sources of the organization, oldest first.
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
+    Query(Parameters { limit, cursor }): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let sources = app.store.sources_of(caller.organization()).await?;
-    let views: Vec<View<'_>> = sources.iter().map(View::of).collect();
-    Ok(axum::Json(json!({ "data": views })).into_response())
+    let after = cursor.map(|Cursor(after)| after);
+    let store = &app.store;
+    let sources = store
+        .sources_after(caller.organization(), after.as_ref(), limit.get())
+        .await?;
+    let next = sources.last().filter(|_| sources.len() >= limit.rows());
+    let next = next.map(|last| last.id.clone());
+    let views = sources.iter().map(View::of).collect();
+    Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
 /// One source, and how it does.
@@ -44,7 +66,8 @@ pub(crate) async fn read<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let source = find(&app.store, caller.organization(), &id).await?;
     let health = app.store.source_health(&id).await?;
-    Ok(axum::Json(View::of(&source).with_health(health)).into_response())
+    let view = View::of(&source).with_health(health);
+    Ok((etag(source.revision), axum::Json(view)).into_response())
 }
 
 /// Deletes a source: its receiving URL leads nowhere from then on. 204.
@@ -52,13 +75,14 @@ pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
     Id(id): Id<SourceId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = app.store.delete_source(caller.organization(), &id).await?;
-    if deleted {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::NotFound)
-    }
+    let source = find(&app.store, caller.organization(), &id).await?;
+    revision::check(&headers, source.revision)?;
+    let view = View::of(&source);
+    let entry = caller.entry(app.clock.now(), Action::SourceDeleted, &id, Some(&view), NOTHING);
+    app.store.recording(entry).delete_source(&source).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A source of this organization.

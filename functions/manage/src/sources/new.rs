@@ -19,10 +19,12 @@ use serde_json::Value;
 
 use super::view::View;
 use super::{checked, find_preset, secret, shape};
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::Json;
 use crate::fields::{self, required};
 use crate::problem::ApiError;
+use crate::revision::etag;
 use crate::{App, MAX_SOURCES, Store};
 
 /// `POST /v1/sources`
@@ -89,13 +91,17 @@ pub(crate) async fn create<S: Store, C: Clock>(
             limit: MAX_SOURCES,
         });
     }
+    let view = View::of(&source);
+    let entry = caller.entry(now, Action::SourceCreated, &source.id, NOTHING, Some(&view));
     app.store
+        .recording(entry)
         .create_source(&source, &effective.door(), &secrets, called_url.as_ref())
         .await?;
-    let view = View::of(&source).with_receiving_url(receiving_url);
+    let view = view.with_receiving_url(receiving_url);
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/sources/{}", source.id))],
+        etag(source.revision),
         axum::Json(view),
     )
         .into_response())

@@ -1,12 +1,17 @@
 //! The API over a small store in memory: what each route answers, and that no organization reaches another's data.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod audit;
 mod creating;
 mod fake;
+mod idempotency;
+mod keys;
 mod patching;
 mod problems;
 mod receipts;
 mod reverify;
+mod revisions;
+mod rotation;
 mod routes;
 mod secrets;
 mod tenants;
@@ -30,6 +35,7 @@ use jiff::Timestamp;
 use payload::organization::{ApiKey, ApiKeyText, Role};
 use payload::{Clock, OrganizationId};
 use serde_json::{Value, json};
+use store::StoreError;
 use tower::ServiceExt;
 
 use crate::{Settings, router};

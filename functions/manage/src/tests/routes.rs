@@ -52,10 +52,13 @@ async fn a_source_is_created_listed_read_and_deleted() {
         );
     }
     assert_eq!(client.get(&format!("/v1/sources/{id}")).await.body, with_health);
-    assert_eq!(client.get("/v1/sources").await.body, json!({"data": [shown]}));
+    assert_eq!(
+        client.get("/v1/sources").await.body,
+        json!({"data": [shown], "next": null})
+    );
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 204);
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 404);
-    assert_eq!(client.get("/v1/sources").await.body, json!({"data": []}));
+    assert_eq!(client.get("/v1/sources").await.body, json!({"data": [], "next": null}));
     assert!(client.store.tables().secrets.is_empty() && client.store.tables().doors.is_empty());
 }
 
@@ -85,7 +88,10 @@ async fn a_webhook_is_created_listed_read_and_deleted() {
     whole["headers"] = json!([]);
     whole["health"] = json!({"failingSince": null, "disabled": null});
     assert_eq!(client.get(&path).await.body, whole);
-    assert_eq!(client.get("/v1/webhooks").await.body, json!({"data": [shown]}));
+    assert_eq!(
+        client.get("/v1/webhooks").await.body,
+        json!({"data": [shown], "next": null})
+    );
     assert_eq!(client.delete(&path).await.status, 204);
     assert_eq!(client.delete(&path).await.status, 404);
     assert_eq!(client.get(&path).await.status, 404);

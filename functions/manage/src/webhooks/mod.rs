@@ -2,41 +2,65 @@
 
 mod new;
 mod patch;
+mod rotate;
 mod settings;
+mod test;
 mod test_filter;
 mod view;
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{Extensions, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use delivery::Destinations;
 use delivery::guard::Refusal;
+use delivery::{Destinations, Guard};
 use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
-use serde_json::json;
+use serde::Deserialize;
 use url::{Host, Url};
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
+use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::settings::called_api;
 use crate::{App, Settings, Store};
 
 pub(crate) use new::create;
 pub(crate) use patch::update;
+pub(crate) use rotate::rotate_secret;
+pub(crate) use test::test;
 pub(crate) use test_filter::test_filter;
 use view::{MASK, View};
+
+/// `GET /v1/webhooks`
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Parameters {
+    /// How many webhooks a page has at most.
+    limit: Limit,
+    /// `next` of the page before.
+    cursor: Option<Cursor<WebhookId>>,
+}
 
 /// The webhooks of the organization, oldest first.
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
+    Query(Parameters { limit, cursor }): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let webhooks = app.store.webhooks_of(caller.organization()).await?;
-    let views: Vec<View<'_>> = webhooks.iter().map(View::of).collect();
-    Ok(axum::Json(json!({ "data": views })).into_response())
+    let after = cursor.map(|Cursor(after)| after);
+    let store = &app.store;
+    let webhooks = store
+        .webhooks_after(caller.organization(), after.as_ref(), limit.get())
+        .await?;
+    let next = webhooks.last().filter(|_| webhooks.len() >= limit.rows());
+    let next = next.map(|last| last.id.clone());
+    let views = webhooks.iter().map(View::of).collect();
+    Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
 /// One webhook, with the names of its headers and how it does.
@@ -45,7 +69,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
     caller: Reader,
     Id(id): Id<WebhookId>,
 ) -> Result<Response, ApiError> {
-    let webhook = find(&app.store, caller.organization(), &id).await?;
+    let (webhook, revision) = find(&app.store, caller.organization(), &id).await?;
     let (secrets, health) = tokio::try_join!(
         app.store.webhook_secrets(&id),
         app.store.health(caller.organization(), &id)
@@ -53,7 +77,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
     let view = View::of(&webhook)
         .with_what_is_public_of(&secrets)
         .with_health(health.as_ref());
-    Ok(axum::Json(view).into_response())
+    Ok((etag(revision), axum::Json(view)).into_response())
 }
 
 /// Deletes a webhook: nothing is sent to it after at most one batch. 204.
@@ -61,18 +85,20 @@ pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
     Id(id): Id<WebhookId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = app.store.delete_webhook(caller.organization(), &id).await?;
-    if deleted {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::NotFound)
-    }
+    let (webhook, revision) = find(&app.store, caller.organization(), &id).await?;
+    revision::check(&headers, revision)?;
+    let view = View::of(&webhook);
+    let entry = caller.entry(app.clock.now(), Action::WebhookDeleted, &id, Some(&view), NOTHING);
+    app.store.recording(entry).delete_webhook(&webhook, revision).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// A webhook of this organization.
-async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId) -> Result<Webhook, ApiError> {
-    store.webhook(organization, id).await?.ok_or(ApiError::NotFound)
+/// A webhook of this organization, and how often it was changed.
+async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId) -> Result<(Webhook, u64), ApiError> {
+    let found = store.webhook_to_change(organization, id).await?;
+    found.ok_or(ApiError::NotFound)
 }
 
 /// Whether a URL leads into the hub itself where hub and destinations share one machine, so that only port and path tell them apart.
@@ -89,6 +115,18 @@ fn is_receiving_url(url: &Url, origin: &str) -> bool {
     })
 }
 
+/// What decides where requests may go: not to this API either, under whatever name it was called. (On one machine hub and destinations
+/// share their host.)
+fn guard(settings: &Settings, extensions: &Extensions) -> Guard {
+    let guard = settings.guard.clone().without_api(called_api(extensions));
+    if guard.destinations() == Destinations::AllowPrivate {
+        return guard;
+    }
+    settings
+        .own_origins(extensions)
+        .fold(guard, |guard, origin| guard.without_host_of(origin.as_str()))
+}
+
 /// A destination that may be sent to, as far as that can be told now; each attempt checks it again.
 async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -> Result<DestinationUrl, ApiError> {
     let invalid = |problem: &dyn std::error::Error| ApiError::invalid("/url", problem);
@@ -100,11 +138,10 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
         ));
     }
     let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
-    let mut guard = settings.guard.clone().without_api(called_api(extensions));
-    for origin in settings.own_origins(extensions) {
-        if guard.destinations() == Destinations::PublicOnly {
-            guard = guard.without_host_of(origin.as_str());
-        } else if is_receiving_url(url.expose(), origin.as_str()) {
+    let guard = guard(settings, extensions);
+    if guard.destinations() == Destinations::AllowPrivate {
+        let mut origins = settings.own_origins(extensions);
+        if origins.any(|origin| is_receiving_url(url.expose(), origin.as_str())) {
             return Err(invalid(&Refusal::OwnHost));
         }
     }

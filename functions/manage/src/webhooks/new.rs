@@ -7,19 +7,21 @@ use axum::http::header::LOCATION;
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::key::TimedSecret;
-use payload::outbound::{generate_key_pair, generate_secret};
 use payload::webhook::{Format, MAX_WEBHOOKS, Method, Rate, Webhook, WebhookSecrets};
 use payload::{Clock, WebhookId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::settings::{NewSigningSecret, Signature};
 use super::view::View;
 use super::{destination, settings};
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Json, Members, Word};
 use crate::fields::{self, required};
 use crate::problem::ApiError;
+use crate::revision::etag;
 use crate::{App, Store};
 
 /// `POST /v1/webhooks`
@@ -41,17 +43,10 @@ pub(crate) struct NewWebhook {
     enabled: Option<bool>,
     #[serde(default)]
     signature: Word<Signature>,
-}
-
-/// How deliveries are signed: by the words of Standard Webhooks.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Signature {
-    /// With a secret that both sides have.
-    #[default]
-    V1,
-    /// With a key of ours, of which the receiver has only the public half.
-    V1a,
+    /// A signing secret of one's own, `whsec_` and 24 to 64 bytes in base64; one is made where it is absent.
+    secret: Option<SecretString>,
+    /// What it is for, in words.
+    description: Option<String>,
 }
 
 /// Creates a webhook: 201 with its signing secret, which is shown only here.
@@ -67,6 +62,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
     settings::check_method(method, format)?;
     let headers = settings::headers(new.headers, new.authorization)?;
     let schedule = new.schedule.map(settings::schedule).transpose()?;
+    let description = settings::description(new.description)?;
+    let Word(signature) = new.signature;
+    let secret = NewSigningSecret::make(new.secret, signature)?;
     let url = destination(&app.settings, &extensions, &required(new.url, "/url")?).await?;
     if app.store.webhooks_of(caller.organization()).await?.len() >= MAX_WEBHOOKS {
         return Err(ApiError::LimitReached {
@@ -79,6 +77,7 @@ pub(crate) async fn create<S: Store, C: Clock>(
         id: WebhookId::generate(now),
         organization: caller.organization().clone(),
         name,
+        description,
         url,
         filter: filter.unwrap_or_default().into(),
         format,
@@ -88,14 +87,8 @@ pub(crate) async fn create<S: Store, C: Clock>(
         enabled: new.enabled.unwrap_or(true),
         created_at: now,
     };
-    let value = match new.signature {
-        Word(Signature::V1) => generate_secret(),
-        Word(Signature::V1a) => generate_key_pair(),
-    };
-    // A private key is of no use to the receiver.
-    let secret = matches!(new.signature, Word(Signature::V1)).then(|| value.clone());
     let signing = TimedSecret {
-        value,
+        value: secret.value.clone(),
         created_at: now,
         expires_at: None,
     };
@@ -103,13 +96,14 @@ pub(crate) async fn create<S: Store, C: Clock>(
         signing: vec![signing],
         headers,
     };
-    app.store.create_webhook(&webhook, &secrets).await?;
-    let view = View::of(&webhook)
-        .with_what_is_public_of(&secrets)
-        .with_secret(secret.as_ref().map(ExposeSecret::expose_secret));
+    let view = View::of(&webhook).with_what_is_public_of(&secrets);
+    let entry = caller.entry(now, Action::WebhookCreated, &webhook.id, NOTHING, Some(&view));
+    app.store.recording(entry).create_webhook(&webhook, &secrets).await?;
+    let view = view.with_secret(secret.shown().map(ExposeSecret::expose_secret));
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/webhooks/{}", webhook.id))],
+        etag(0),
         axum::Json(view),
     )
         .into_response())

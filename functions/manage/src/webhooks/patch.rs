@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::Extensions;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use payload::filter::{Filter, StoredFilter};
 use payload::webhook::{Format, Method, Rate, Webhook};
@@ -15,11 +15,13 @@ use serde_json::value::RawValue;
 
 use super::view::View;
 use super::{destination, settings};
+use crate::audit::{Action, WithSecrets};
 use crate::auth::Editor;
 use crate::body::{Id, Members, MergePatch, Word};
 use crate::fields;
 use crate::merge::{Member, patched_text};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::{App, Store};
 
 /// `PATCH /v1/webhooks/{id}`
@@ -36,6 +38,7 @@ pub(crate) struct Patch {
     rate_limit: Member<Rate>,
     schedule: Member<Vec<u32>>,
     enabled: Member<bool>,
+    description: Member<String>,
 }
 
 /// Changes a webhook: 200 with what it is now. What is not named stays as it is; `null` removes an option. Enabling it also takes back
@@ -45,12 +48,16 @@ pub(crate) async fn update<S: Store, C: Clock>(
     caller: Editor,
     Id(id): Id<WebhookId>,
     extensions: Extensions,
+    conditions: HeaderMap,
     MergePatch(mut patch): MergePatch<Patch>,
 ) -> Result<Response, ApiError> {
     let found = app.store.webhook_to_change(caller.organization(), &id).await?;
     let (before, revision) = found.ok_or(ApiError::NotFound)?;
+    revision::check(&conditions, revision)?;
     // Read after the webhook: then the revision tells of any change of them too.
     let mut secrets = app.store.webhook_secrets(&id).await?;
+    let shown_before = serde_json::to_value(View::of(&before).with_what_is_public_of(&secrets));
+    let shown_before = shown_before.unwrap_or_default();
     let keeps_headers = settings::keeps_any(&secrets.headers, &patch.headers, &patch.authorization);
     let headers = settings::patched_headers(
         &secrets.headers,
@@ -75,12 +82,27 @@ pub(crate) async fn update<S: Store, C: Clock>(
         check_origin(&before, &webhook)?;
     }
     let enable = is_enabling && begins_anew(&app.store, &before).await?;
+    let view = View::of(&webhook).with_what_is_public_of(&secrets);
+    let mut revision = revision;
     if webhook != before || has_new_headers || enable {
+        let after = WithSecrets {
+            view: &view,
+            replaced_secrets: if has_new_headers { &["headers"] } else { &[] },
+        };
+        let entry = caller.entry(
+            app.clock.now(),
+            Action::WebhookUpdated,
+            &id,
+            Some(&shown_before),
+            Some(&after),
+        );
         app.store
+            .recording(entry)
             .update_webhook(&webhook, revision, has_new_headers.then_some(&secrets), enable)
             .await?;
+        revision += 1;
     }
-    Ok(axum::Json(View::of(&webhook).with_what_is_public_of(&secrets)).into_response())
+    Ok((etag(revision), axum::Json(view)).into_response())
 }
 
 /// Stored headers go only where they were meant to go. Else whoever may change a webhook could have them sent to a server of his own, and
@@ -122,6 +144,11 @@ impl Patch {
             Member::Absent => {}
             Member::Null => webhook.filter = StoredFilter::default(),
             Member::Given(patch) => webhook.filter = patched_filter(&before.filter, &patch)?.into(),
+        }
+        match self.description {
+            Member::Absent => {}
+            Member::Null => webhook.description = None,
+            Member::Given(text) => webhook.description = settings::description(Some(text))?,
         }
         self.rate_limit.apply(&mut webhook.rate);
         self.schedule.try_map(settings::schedule)?.apply(&mut webhook.schedule);

@@ -18,6 +18,9 @@ pub(super) const MASK: &str = "/…";
 pub(super) struct View<'a> {
     id: &'a WebhookId,
     name: &'a str,
+    /// What it is for, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
     url: Cow<'a, str>,
     filter: Box<RawValue>,
     format: Format,
@@ -58,6 +61,7 @@ impl<'a> View<'a> {
         Self {
             id: &webhook.id,
             name: &webhook.name,
+            description: webhook.description.as_deref(),
             url: shown_url(webhook),
             filter: webhook.filter.to_json(),
             format: webhook.format,

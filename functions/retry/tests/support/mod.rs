@@ -618,6 +618,7 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str) -> Webhook {
         id: WebhookId::generate(start()),
         organization: organization.clone(),
         name: host.to_owned(),
+        description: None,
         url: DestinationUrl::parse(&format!("https://{host}/"), HttpPolicy::HttpsOnly).unwrap(),
         filter: Default::default(),
         format: Format::Raw,

@@ -154,6 +154,7 @@ pub(super) fn webhook() -> Webhook {
         id: id("wh_"),
         organization: id("org_"),
         name: "orders".into(),
+        description: None,
         url: DestinationUrl::parse("https://example.com/hook", HttpPolicy::HttpsOnly).unwrap(),
         filter: serde_json::from_str(r#"{"types":["live.*"]}"#).unwrap(),
         format: Format::Raw,
