@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use payload::organization::{Access, ApiKey, ApiKeyText};
-use payload::{Clock, OrganizationId};
+use payload::{Clock, OrganizationId, TraceId};
 
 use crate::problem::{ApiError, Cause};
 use crate::{App, Store};
@@ -41,6 +41,9 @@ pub(crate) async fn admit<S: Store, C: Clock>(
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
+    let headers = request.headers();
+    let trace = TraceId::of_headers(|name| headers.get_all(name).into_iter().map(|value| value.as_bytes()));
+    request.extensions_mut().insert(trace);
     let caller = caller(&app.store, request.headers()).await;
     let (key, response) = match caller {
         Ok(caller) => {
@@ -50,7 +53,7 @@ pub(crate) async fn admit<S: Store, C: Clock>(
         }
         Err(error) => (None, error.into_response()),
     };
-    log(&method, route.as_deref(), key.as_ref(), &response);
+    log(&method, route.as_deref(), key.as_ref(), trace, &response);
     response
 }
 
@@ -70,7 +73,7 @@ async fn caller<S: Store>(store: &S, headers: &HeaderMap) -> Result<Caller, ApiE
     found.map(Caller).ok_or(ApiError::Unauthorized)
 }
 
-fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, response: &Response) {
+fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, trace: TraceId, response: &Response) {
     let status = response.status();
     let organization = key.map(|key| tracing::field::display(&key.organization));
     let key = key.map(|key| tracing::field::display(&key.id));
@@ -79,9 +82,14 @@ fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, response: &Re
     let error = cause.and_then(|cause| cause.error.as_deref());
     let status = status.as_u16();
     if response.status().is_server_error() {
-        tracing::error!(%method, route, status, organization, key, error_type, error, "failed");
+        tracing::error!(outcome = "failed", %method, route, status, organization, key, %trace, error_type, error, "failed");
     } else {
-        tracing::info!(%method, route, status, organization, key, error_type, "answered");
+        let outcome = if response.status().is_success() {
+            "answered"
+        } else {
+            "refused"
+        };
+        tracing::info!(outcome, %method, route, status, organization, key, %trace, error_type, "answered");
     }
 }
 

@@ -13,6 +13,8 @@ use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
 use payload::webhook::Webhook;
 use payload::{Clock, Event, EventId, WebhookId, own};
 use store::StoreError;
+use telemetry::Count;
+use telemetry::metrics::Outcome;
 use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::bucket::{Page, live, log_trouble};
@@ -177,7 +179,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);
         let next = schedule.settle(delivery, outcome, self.parts.clock.now(), Jitter::random());
-        report::attempt(delivery, &next);
+        report::attempt(&event, delivery, &next);
         self.learn(lane, delivery, &next, patience);
         if self.finish(delivery, &next, &event, webhook).await? {
             self.note_outcome(lane, delivery, &next, webhook, failing_since, !own::is_own(&event))
@@ -251,6 +253,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         tracing::info!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "cancelled", "delivery ended");
         if self.write(delivery, None).await? {
             self.count(|summary| summary.cancelled += 1);
+            self.measured.count(Count::Deliveries(Outcome::Cancelled));
         }
         Ok(())
     }
@@ -261,6 +264,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "exhausted", error_type = why, "delivery ended");
         if self.write(delivery, None).await? {
             self.count(|summary| summary.exhausted += 1);
+            self.measured.count(Count::Deliveries(Outcome::Exhausted));
         }
         Ok(())
     }
@@ -272,6 +276,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "set_aside", error_type = why, "delivery not attempted");
         if self.write(delivery, None).await? {
             self.count(|summary| summary.set_aside += 1);
+            self.measured.count(Count::Deliveries(Outcome::Parked));
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ pub mod receipt;
 pub mod scheme;
 pub mod source;
 pub mod source_health;
+pub mod trace;
 pub mod webhook;
 
 mod json;
@@ -33,3 +34,4 @@ pub use clock::Clock;
 pub use event::Event;
 pub use id::{AuditId, EventId, JobId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
 pub use receipt::Receipt;
+pub use trace::TraceId;
