@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod events;
 mod fields;
+mod log;
 mod merge;
 mod page;
 mod problem;

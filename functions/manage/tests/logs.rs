@@ -69,14 +69,18 @@ async fn each_request_is_one_line_with_ids_and_without_secrets() {
     let webhook = json!({"name": "a", "url": "http://127.0.0.1:1/hook"});
     let webhook = call(&router, text.expose(), "POST", "/v1/webhooks", webhook).await;
     let logged = lines.take_lines();
-    let line = |method: &str, route: &str, status: u16| {
+    let line = |method: &str, route: &str, status: u16, kind: &str, made: &Value| {
         json!({
-            "message": "answered", "outcome": "answered", "level": "INFO", "target": "manage::auth", "trace": TRACE, "method": method, "route": route, "status": status, "organization": key.organization, "key": key.id
+            kind: made["id"],
+            "message": "answered", "outcome": "answered", "level": "INFO", "target": "manage::log", "trace": TRACE, "method": method, "route": route, "status": status, "organization": key.organization, "key": key.id
         })
     };
     assert_eq!(
         logged.iter().map(untimed).collect::<Vec<_>>(),
-        [line("POST", "/v1/sources", 201), line("POST", "/v1/webhooks", 201)]
+        [
+            line("POST", "/v1/sources", 201, "source", &source),
+            line("POST", "/v1/webhooks", 201, "webhook", &webhook)
+        ]
     );
     let said = json!(logged).to_string();
     let shown_once = [&source["receivingUrl"], &webhook["secret"]].map(|value| value.as_str().unwrap());
