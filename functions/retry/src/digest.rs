@@ -190,7 +190,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<bool, StoreError> {
         let tell = matches!(next, Next::Exhausted(_)) && !own::is_own(event);
         let news = tell.then(|| own::event(webhook, News::Exhausted(delivery), self.parts.clock.now()));
-        if !self.write(delivery, news.as_ref()).await? {
+        if !self.write(delivery, Some(event.trace()), news.as_ref()).await? {
             return Ok(false);
         }
         self.count(|summary| match next {

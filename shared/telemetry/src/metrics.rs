@@ -130,9 +130,12 @@ impl Measured {
     }
 }
 
+/// Takes whole lines.
+type Writer = dyn Fn(&[u8]) + Send + Sync;
+
 /// Where numbers are told, if anywhere.
 #[derive(Clone, Default)]
-pub struct Metrics(Option<Arc<dyn Fn(&[u8]) + Send + Sync>>);
+pub struct Metrics(Option<Arc<Writer>>);
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
