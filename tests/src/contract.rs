@@ -65,6 +65,7 @@ fn receipt(body: Vec<u8>) -> Receipt {
         body: body.into(),
         received_at: now(),
         scheme: Some("none".into()),
+        trace: None,
     }
 }
 
@@ -78,6 +79,7 @@ pub fn event(organization: &OrganizationId, receipt: Option<ReceiptId>, provider
         receipt,
         received_at: now(),
         hops: 0,
+        trace: None,
         meta: EventMeta {
             id,
             event_type: "a.created".into(),

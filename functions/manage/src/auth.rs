@@ -1,19 +1,20 @@
-//! Who is calling, and one log line for what came of it.
+//! Who is calling.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use payload::organization::{Access, ApiKey, ApiKeyText};
 use payload::{Clock, OrganizationId};
 
-use crate::problem::{ApiError, Cause};
+use crate::log::Line;
+use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// Longer texts are no keys of ours.
@@ -49,12 +50,8 @@ pub(crate) async fn admit<S: Store, C: Clock>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let method = request.method().clone();
-    // The route and not the path: what stands in a path is the client's.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let line = Line::of(&request);
+    request.extensions_mut().insert(line.trace());
     let caller = caller(&*app, request.headers()).await;
     let (key, response) = match caller {
         Ok(caller) => {
@@ -64,7 +61,7 @@ pub(crate) async fn admit<S: Store, C: Clock>(
         }
         Err(error) => (None, error.into_response()),
     };
-    log(&method, route.as_deref(), key.as_ref(), &response);
+    line.write(key.as_ref(), &response);
     response
 }
 
@@ -92,21 +89,6 @@ async fn caller<S: Store, C: Clock>(app: &App<S, C>, headers: &HeaderMap) -> Res
         tracing::warn!(organization = %key.organization, key = %key.id, error_type = error.error_type(), "the key's use is not noted");
     }
     Ok(Caller { key, text })
-}
-
-fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, response: &Response) {
-    let status = response.status();
-    let organization = key.map(|key| tracing::field::display(&key.organization));
-    let key = key.map(|key| tracing::field::display(&key.id));
-    let cause = response.extensions().get::<Cause>();
-    let error_type = cause.map(|cause| cause.error_type);
-    let error = cause.and_then(|cause| cause.error.as_deref());
-    let status = status.as_u16();
-    if response.status().is_server_error() {
-        tracing::error!(%method, route, status, organization, key, error_type, error, "failed");
-    } else {
-        tracing::info!(%method, route, status, organization, key, error_type, "answered");
-    }
 }
 
 /// A caller whose key may do what its handler does. A handler that asks for one cannot be reached without it, wherever its route is

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +11,7 @@ use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, EventMeta, HOPS_HEADER, MAX_HOPS, Scope};
 use payload::filter::OPERATIONAL;
 use payload::id::{Identity, random};
-use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId, WebhookId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -90,6 +89,7 @@ struct ChangeFields {
 pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Publisher,
+    Extension(trace): Extension<TraceId>,
     headers: HeaderMap,
     request: Option<Extension<RequestName>>,
     Json(publication): Json<Publication>,
@@ -97,6 +97,7 @@ pub(crate) async fn publish<S: Store, C: Clock>(
     let request = request.map(|Extension(RequestName(name))| name);
     let mut event = publication.into_event(caller.organization(), request, app.clock.now())?;
     event.hops = hops(&headers);
+    event.trace = Some(trace);
     let status = match app.store.put_event(&event).await? {
         PutEvent::Stored => StatusCode::ACCEPTED,
         PutEvent::OwnRetry | PutEvent::Duplicate => StatusCode::OK,
@@ -218,6 +219,8 @@ struct View<'a> {
     /// The receipt it was made of; `null` when it was published.
     receipt: Option<&'a ReceiptId>,
     received_at: Timestamp,
+    /// The trace id under which logs tell of it, and which each attempt carries in `traceparent`.
+    trace: TraceId,
     /// The common payload, byte for byte as it is delivered.
     event: Box<RawValue>,
     deliveries: Vec<DeliveryView<'a>>,
@@ -273,6 +276,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
         id: &event.id,
         receipt: event.receipt.as_ref(),
         received_at: event.received_at,
+        trace: event.trace(),
         event: RawValue::from_string(json).map_err(|_| broken)?,
         deliveries: deliveries.iter().map(DeliveryView::of).collect(),
     };

@@ -10,6 +10,7 @@ mod events;
 mod fields;
 mod idempotency;
 mod keys;
+mod log;
 mod merge;
 mod page;
 mod problem;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use payload::receipt::ReceiptStatus;
 use payload::scheme::Proof;
-use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, preset};
+use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId, preset};
 use serde::Serialize;
 use store::StoreError;
 
@@ -22,6 +22,9 @@ pub(crate) struct View {
     id: ReceiptId,
     source: SourceId,
     received_at: Timestamp,
+    /// The trace id under which logs tell of it; absent where the request itself is not kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceId>,
     #[serde(flatten)]
     pub(crate) status: Status,
 }
@@ -76,6 +79,7 @@ pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id:
         Some(ReceiptStatus::Accepted { event }) => Status::Accepted { events: vec![event] },
         None => Status::Received,
     };
+    let trace = receipt.as_ref().and_then(|receipt| receipt.trace);
     let (source, received_at) = match (receipt, outcome) {
         (Some(receipt), _) => (receipt.source, receipt.received_at),
         (None, Some(outcome)) => (outcome.source, outcome.received_at),
@@ -85,6 +89,7 @@ pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id:
         id,
         source,
         received_at,
+        trace,
         status,
     })
 }

@@ -26,6 +26,7 @@ pub mod sample;
 pub mod scheme;
 pub mod source;
 pub mod source_health;
+pub mod trace;
 pub mod webhook;
 
 mod json;
@@ -34,3 +35,4 @@ pub use clock::Clock;
 pub use event::Event;
 pub use id::{AuditId, EventId, JobId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
 pub use receipt::Receipt;
+pub use trace::TraceId;

@@ -128,6 +128,7 @@ impl Sent {
             body: self.bytes(),
             received_at: self.received_at,
             scheme: None,
+            trace: None,
         }
     }
 }

@@ -179,6 +179,8 @@ const RESERVED_HEADERS: &[&str] = &[
     "http2-settings",
     "keep-alive",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",

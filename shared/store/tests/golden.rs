@@ -7,6 +7,7 @@
 #[path = "golden/samples.rs"]
 mod samples;
 
+use payload::TraceId;
 use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
@@ -124,6 +125,23 @@ fn receipts_since_they_are_verified_again() {
     check("outcome-accepted-v1", &OutcomeItem::new(&accepted, 7), |item| {
         ReceiptOutcome::try_from(item).unwrap() == accepted
     });
+}
+
+#[test]
+fn receipts_and_events_since_they_belong_to_a_trace() {
+    let trace = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736");
+    let receipt = Receipt { trace, ..receipt() };
+    check("receipt-trace-v1", &ReceiptItem::new(&receipt, 7).unwrap(), |item| {
+        Receipt::try_from(item).unwrap() == receipt
+    });
+    let event = Event { trace, ..event() };
+    check("event-trace-v1", &EventItem::new(&event, 30).unwrap(), |item| {
+        Event::try_from(item).unwrap() == event
+    });
+    // One that cannot be read is no reason to lose what it stands in.
+    let item = serde_json::to_string(&ReceiptItem::new(&receipt, 7).unwrap()).unwrap();
+    let item: ReceiptItem = serde_json::from_str(&item.replace("4bf9", "....")).unwrap();
+    assert_eq!(Receipt::try_from(item).unwrap().trace, None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Items of the events table.
 
 use payload::event::{Content, EventMeta};
-use payload::{Event, EventId, OrganizationId, ReceiptId};
+use payload::{Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
@@ -36,6 +36,8 @@ pub struct EventItem {
     content_type: Option<String>,
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     body: Blob,
 }
 
@@ -65,6 +67,7 @@ impl EventItem {
             previous: event.previous_attributes.clone(),
             content_type: event.content_type.clone(),
             hops: event.hops,
+            trace: event.trace.map(|trace| trace.to_string()),
             body: Blob::pack(&event.body),
         })
     }
@@ -82,6 +85,8 @@ impl TryFrom<EventItem> for Event {
             receipt: item.receipt,
             received_at: timestamp(item.at)?,
             hops: item.hops,
+            // What cannot be read is no reason to lose the event.
+            trace: item.trace.as_deref().and_then(TraceId::parse),
             meta,
             data: item.data,
             previous_attributes: item.previous,

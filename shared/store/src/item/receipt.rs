@@ -1,7 +1,7 @@
 //! Items of the inbox and of the receipts table.
 
 use payload::receipt::{Header, HeaderValue, MAX_STORED_BODY_BYTES, ReceiptOutcome, ReceiptStatus};
-use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId};
+use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
@@ -25,6 +25,8 @@ pub struct ReceiptItem {
     at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scheme: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     ttl: i64,
 }
 
@@ -67,6 +69,7 @@ impl ReceiptItem {
             body,
             at: receipt.received_at.as_millisecond(),
             scheme: receipt.scheme.clone(),
+            trace: receipt.trace.map(|trace| trace.to_string()),
             ttl: expiry(receipt.received_at, days),
         })
     }
@@ -100,6 +103,8 @@ impl TryFrom<ReceiptItem> for Receipt {
             body: item.body.unpack()?.into(),
             received_at: timestamp(item.at)?,
             scheme: item.scheme,
+            // What cannot be read is no reason to lose the receipt.
+            trace: item.trace.as_deref().and_then(TraceId::parse),
         })
     }
 }
