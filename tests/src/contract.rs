@@ -65,7 +65,7 @@ fn receipt(body: Vec<u8>) -> Receipt {
         body: body.into(),
         received_at: now(),
         scheme: Some("none".into()),
-        trace: None,
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
     }
 }
 
@@ -79,7 +79,7 @@ pub fn event(organization: &OrganizationId, receipt: Option<ReceiptId>, provider
         receipt,
         received_at: now(),
         hops: 0,
-        trace: None,
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
         meta: EventMeta {
             id,
             event_type: "a.created".into(),

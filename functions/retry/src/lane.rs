@@ -16,7 +16,6 @@ use store::StoreError;
 use telemetry::Count;
 use telemetry::metrics::Outcome;
 use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tracing::field::display;
 
 use crate::bucket::{Page, live, log_trouble};
 use crate::lease::Held;
@@ -267,7 +266,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Exhausted;
         delivery.next_attempt = None;
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), outcome = "exhausted", error_type = why, "delivery ended");
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "exhausted", error_type = why, "delivery ended");
         if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.exhausted += 1);
             self.measured.count(Count::Deliveries(Outcome::Exhausted));
@@ -284,7 +283,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Due;
         delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), outcome = "set_aside", error_type = why, "delivery not attempted");
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "set_aside", error_type = why, "delivery not attempted");
         if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.set_aside += 1);
             self.measured.count(Count::Deliveries(Outcome::Parked));
@@ -301,7 +300,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<bool, StoreError> {
         let written = self.parts.store.update_delivery(delivery, tell).await?;
         if !written {
-            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), error_type = "lease_lost", "the outcome is not written: the delivery is another's");
+            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), error_type = "lease_lost", "the outcome is not written: the delivery is another's");
             self.count(|summary| summary.lost += 1);
         }
         Ok(written)
