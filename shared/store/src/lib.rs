@@ -9,6 +9,7 @@ pub mod connect;
 mod dynamo;
 mod error;
 pub mod item;
+pub mod lists;
 pub mod stream;
 mod traits;
 

@@ -30,7 +30,7 @@ use pattern::EventPattern;
 use crate::event::EventMeta;
 
 pub use invalid::InvalidFilter;
-pub use lists::{MAX_ENTRIES, MAX_ENTRY_BYTES, OPERATIONAL};
+pub use lists::{MAX_ENTRIES, MAX_ENTRY_BYTES, OPERATIONAL, TypePattern};
 pub use matcher::{Matcher, UnreadablePayload};
 pub use pattern::{MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH};
 pub use stored::StoredFilter;

@@ -4,10 +4,12 @@ mod audit;
 mod deliveries;
 mod events;
 mod idempotency;
+mod lists;
 mod registry;
 mod reverify;
 mod source_health;
 mod sources;
+mod walk;
 mod webhooks;
 
 use std::collections::HashMap;
