@@ -13,6 +13,7 @@ use payload::{EventId, OrganizationId, ReceiptId, SourceId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::item::TIME_SHARDS;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -63,6 +64,20 @@ pub struct Walk<'a, K> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Place<K>(pub Vec<Option<K>>);
+
+impl Place<EventKey> {
+    /// The place behind this row, in the list of all events of an organization, where `start` is the place behind the row before it.
+    #[must_use]
+    pub fn behind(start: Option<&Self>, row: &EventRow) -> Self {
+        let mut shards = start.map(|start| start.0.clone()).unwrap_or_default();
+        shards.resize(usize::from(TIME_SHARDS), None);
+        let shard = usize::from(payload::id::bucket_of(row.id.as_str(), TIME_SHARDS));
+        if let Some(place) = shards.get_mut(shard) {
+            *place = Some(EventKey(row.received_at.as_millisecond(), row.id.clone()));
+        }
+        Self(shards)
+    }
+}
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

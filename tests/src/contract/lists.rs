@@ -195,6 +195,13 @@ pub(super) async fn a_place_leads_nowhere_else(store: &Dynamo) {
         }
     }
     // A place outside of the span that is asked for now.
+    // The place behind a row is where the page ends that has no more than that row.
+    let first = page(&ours, all, Order::Descending, None, 1).await;
+    let behind = Place::behind(None, &first.rows[0]);
+    let (one, other) = (first.next.expect("more"), &behind);
+    let rest = page(&ours, all, Order::Descending, Some(&one), 10).await;
+    assert_eq!(page(&ours, all, Order::Descending, Some(other), 10).await, rest);
+    assert_eq!(rest.rows.len(), 5);
     let late = Place(vec![
         Some(EventKey(at(1).as_millisecond(), our_events[3].id.clone()));
         4

@@ -86,7 +86,7 @@ impl Fake {
         Ok(tables)
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Tables>> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Tables>> {
         let tables = self.tables();
         match &tables.fault {
             Some(error) => Err(error.clone()),

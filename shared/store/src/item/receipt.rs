@@ -15,11 +15,9 @@ const TIME_CHARACTERS: usize = 10;
 /// What the ids of the receipts begin with that arrived at this millisecond: they sort by time, and so no id of that millisecond or
 /// later sorts before it.
 pub(crate) fn first_receipt_id(at: Timestamp) -> String {
-    let id = ReceiptId::generate(at);
-    id.as_str()
-        .chars()
-        .take(ReceiptId::PREFIX.len() + TIME_CHARACTERS)
-        .collect()
+    let mut text = ReceiptId::first_at_text(at);
+    text.truncate(ReceiptId::PREFIX.len() + TIME_CHARACTERS);
+    text
 }
 
 /// A request as it arrived, in the inbox. The attribute `again` is not part of it: it is set by whoever asks for another verification.
