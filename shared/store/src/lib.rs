@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connect;
 mod dynamo;
 mod error;
+pub mod history;
 pub mod item;
 pub mod lists;
 pub mod stream;

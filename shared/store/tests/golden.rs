@@ -19,9 +19,11 @@ use payload::source_health::{LastRejection, SourceHealth};
 use payload::webhook::{Disabled, DisabledReason, Health, Webhook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::history::WebhookWas;
 use store::item::{
     AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, KeyItem, KeyRefItem, LeaseItem,
     OrganizationItem, OutcomeItem, ReceiptItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem, WebhookItem,
+    WebhookWasItem,
 };
 use store::{IdempotentRequest, StoreError};
 
@@ -320,6 +322,41 @@ fn events_and_deliveries_since_they_are_listed() {
     };
     check("delivery-exhausted-v1", &DeliveryItem::new(&exhausted, 30), |item| {
         Delivery::try_from(item).unwrap() == exhausted
+    });
+}
+
+#[test]
+fn what_webhooks_were_v1() {
+    let was = WebhookWas {
+        webhook: id("wh_"),
+        name: full_webhook().name,
+        filter: full_webhook().filter,
+        format: full_webhook().format,
+        enabled: full_webhook().enabled,
+        created_at: at(),
+        disabled: Some(Disabled {
+            at: at(),
+            reason: DisabledReason::Failing,
+        }),
+        until: at(),
+        deleted: true,
+    };
+    let health = Health {
+        webhook: id("wh_"),
+        failing_since: Some(at()),
+        disabled: was.disabled.clone(),
+    };
+    let item = |health, deleted| WebhookWasItem::new(&full_webhook(), 3, health, at(), deleted, 30).unwrap();
+    check("webhook-was-deleted-v1", &item(Some(&health), true), |item| {
+        WebhookWas::try_from(item).unwrap() == was
+    });
+    let changed = WebhookWas {
+        disabled: None,
+        deleted: false,
+        ..was.clone()
+    };
+    check("webhook-was-v1", &item(None, false), |item| {
+        WebhookWas::try_from(item).unwrap() == changed
     });
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod deliveries;
 mod events;
+mod history;
 mod idempotency;
 mod lists;
 mod registry;
