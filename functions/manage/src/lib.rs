@@ -25,6 +25,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod webhooks;
 
 use std::sync::Arc;
@@ -36,10 +37,11 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use payload::Clock;
+use store::history::WebhookHistory;
 use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
     AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, RawReceipts, Receipts,
-    Reverification, Secrets, SourceHealths, SourceRegistry, Webhooks,
+    Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -62,10 +64,10 @@ pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification
 
 impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists> History for T {}
 
-/// Lists what happened, by time.
-pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers {}
+/// Lists what happened, by time, and tells by which registrations.
+pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory {}
 
-impl<T: EventLists + OutcomeLists + DeliveryLists + Answers> Lists for T {}
+impl<T: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory> Lists for T {}
 
 /// All that the API does with the tables.
 pub trait Store: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static {}
@@ -95,6 +97,7 @@ pub(crate) struct App<S, C> {
 /// | `GET /v1/deliveries`; `GET /v1/deliveries/{id}`; `DELETE /v1/deliveries/{id}/answer` | what was sent where, and what came back |
 /// | `GET /v1/webhooks/{id}/stats` | how many deliveries a webhook has had |
 /// | `GET /v1/receipts`; `GET /v1/receipts/{id}` | what became of the requests that were received |
+/// | `GET /v1/trace` | where it went, and why not elsewhere |
 /// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
 /// | `POST`, `GET /v1/keys`; `GET`, `DELETE /v1/keys/{id}` | API keys and their roles |
 /// | `GET /v1/audit` | who changed what |
@@ -134,6 +137,7 @@ pub fn router<S: Store, C: Clock + Clone>(store: S, clock: C, settings: Settings
         .route("/v1/deliveries", get(deliveries::list::<S, C>))
         .route("/v1/deliveries/{id}", get(deliveries::read::<S, C>))
         .route("/v1/deliveries/{id}/answer", delete(deliveries::remove_answer::<S, C>))
+        .route("/v1/trace", get(trace::read::<S, C>))
         .route("/v1/receipts", get(receipts::list::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
         .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))

@@ -108,6 +108,8 @@ impl Limit {
     pub(crate) fn get(self) -> u16 {
         self.0
     }
+    /// The most rows that a page can have.
+    pub(crate) const MOST: usize = MAX_LIMIT as usize;
 
     pub(crate) fn rows(self) -> usize {
         usize::from(self.0)

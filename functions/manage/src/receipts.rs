@@ -19,7 +19,7 @@ use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// A receipt, and what became of it.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct View {
     /// Its id.
@@ -37,7 +37,7 @@ pub(crate) struct View {
 }
 
 /// What is known of a receipt.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Stored; nothing more is known yet.

@@ -1,13 +1,15 @@
 //! The lists of the store in memory, in one shard where the real ones have several.
 
+use jiff::Timestamp;
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::receipt::ReceiptOutcome;
 use payload::{EventId, OrganizationId, WebhookId};
+use store::history::{WebhookHistory, WebhookWas};
 use store::lists::{
     Answers, DeliveryCounts, DeliveryKey, DeliveryLists, EventKey, EventLists, EventRow, EventsWanted, Order,
     OutcomeLists, OutcomesWanted, Page, Place, ReceiptKey, Span, Walk,
 };
-use store::{Deliveries, StoreError};
+use store::{Deliveries, StoreError, WebhookSet, WebhookSets, Webhooks};
 
 use super::fake::Fake;
 
@@ -181,5 +183,54 @@ impl Answers for Fake {
         let Some(delivery) = found else { return Ok(false) };
         delivery.attempts.iter_mut().for_each(|attempt| attempt.answer = None);
         Ok(true)
+    }
+}
+
+impl WebhookSets for Fake {
+    async fn webhook_set(&self, organization: &OrganizationId) -> Result<WebhookSet> {
+        let webhooks = self.webhooks_of(organization).await?;
+        let tables = self.working()?;
+        let health = webhooks
+            .iter()
+            .filter_map(|webhook| tables.webhook_health.get(&webhook.id));
+        Ok(WebhookSet {
+            health: health.map(|health| (health.webhook.clone(), health.clone())).collect(),
+            webhooks: std::sync::Arc::new(webhooks),
+        })
+    }
+}
+
+impl WebhookHistory for Fake {
+    async fn webhooks_were(
+        &self,
+        organization: &OrganizationId,
+        at: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<WebhookWas>> {
+        let tables = self.working()?;
+        let were = tables
+            .webhooks_were
+            .iter()
+            .filter(|(owner, was)| owner == organization && was.until > at);
+        Ok(were.take(limit).map(|(_, was)| was.clone()).collect())
+    }
+
+    async fn webhooks_deleted(
+        &self,
+        organization: &OrganizationId,
+        at: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<WebhookWas>> {
+        let tables = self.working()?;
+        let were = tables
+            .webhooks_were
+            .iter()
+            .rev()
+            .filter(|(owner, was)| owner == organization && was.until <= at);
+        Ok(were
+            .take(limit)
+            .filter(|(_, was)| was.deleted)
+            .map(|(_, was)| was.clone())
+            .collect())
     }
 }
