@@ -2,6 +2,8 @@
 //! Local. Each case makes its own organization, so that all can share one database.
 
 mod deliveries;
+mod history;
+mod lists;
 mod registry;
 mod reverification;
 mod sources;
@@ -47,6 +49,14 @@ pub async fn run(store: &Arc<Dynamo>) {
     registry::a_change_and_its_entry_in_the_trail_are_one_write(store).await;
     registry::the_audit_trail_is_read_both_ways(store).await;
     registry::a_request_with_an_idempotency_key_is_carried_out_once(store).await;
+    history::what_a_webhook_was_is_kept_with_its_change(store).await;
+    history::what_was_disabled_and_deleted_is_kept(store).await;
+    lists::events_come_page_by_page(store).await;
+    lists::an_event_is_found_by_its_providers_id(store).await;
+    lists::a_place_leads_nowhere_else(store).await;
+    lists::outcomes_come_page_by_page(store).await;
+    lists::deliveries_come_by_webhook_and_by_what_is_unsettled(store).await;
+    lists::answers_are_removed_and_nothing_else(store).await;
 }
 
 fn now() -> Timestamp {

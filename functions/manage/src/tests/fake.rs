@@ -15,6 +15,7 @@ use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
 use payload::webhook::{Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use store::history::WebhookWas;
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
     KeyRegistry, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
@@ -41,6 +42,8 @@ pub(super) struct Tables {
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
     pub(super) outcomes: HashMap<ReceiptId, ReceiptOutcome>,
     pub(super) health: HashMap<SourceId, SourceHealth>,
+    /// What webhooks were, by the time that it ended.
+    pub(super) webhooks_were: Vec<(OrganizationId, WebhookWas)>,
     /// What was asked to be verified again, and whether in bulk.
     pub(super) asked: Vec<(ReceiptId, bool)>,
     /// Whether somebody else changes a source or a webhook just before it is written again.
@@ -86,7 +89,7 @@ impl Fake {
         Ok(tables)
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Tables>> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Tables>> {
         let tables = self.tables();
         match &tables.fault {
             Some(error) => Err(error.clone()),

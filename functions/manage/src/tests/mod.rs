@@ -4,8 +4,10 @@
 mod audit;
 mod creating;
 mod fake;
+mod fake_lists;
 mod idempotency;
 mod keys;
+mod lists;
 mod patching;
 mod problems;
 mod receipts;

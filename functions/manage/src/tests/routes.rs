@@ -357,7 +357,7 @@ async fn an_event_shows_its_deliveries_and_their_attempts() {
     assert_eq!(
         client.get(&format!("/v1/events/{id}")).await.body["deliveries"],
         json!([{
-            "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
+            "id": format!("{id}.{webhook}"), "event": id, "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
             "attempts": [{"at": "2025-03-25T13:31:00Z", "durationMs": 12, "status": 500, "error": "status", "answer": "oops"}]
         }])
     );

@@ -3,11 +3,14 @@
 mod audit;
 mod deliveries;
 mod events;
+mod history;
 mod idempotency;
+mod lists;
 mod registry;
 mod reverify;
 mod source_health;
 mod sources;
+mod walk;
 mod webhooks;
 
 use std::collections::HashMap;
