@@ -17,6 +17,7 @@ import threading
 import time
 
 import template
+from flow_team import team
 from hubs import EmulatorHub, SamHub
 from lambda_events import Stream
 from policies import Policy, Proxy
@@ -140,6 +141,7 @@ class Flow:
         self.publish()
         self.retry()
         self.examples()
+        team(self, step)
         self.read_and_delete()
 
     def register(self):
