@@ -107,6 +107,7 @@ impl Fake {
             created_at: start(),
             next_attempt: Some(due),
             attempts: vec![],
+            replay: Default::default(),
             fence: 0,
         };
         let key = (event.id.clone(), webhook.id.clone());
