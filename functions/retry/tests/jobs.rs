@@ -292,9 +292,10 @@ async fn what_is_new_is_left_to_the_fast_lane_at_first() {
     let world = World::new().await;
     let late = world.webhook("late.example");
     let event = world.event("new");
-    let mut events = world.store.0.events.lock().unwrap();
-    events.get_mut(&event.id).unwrap().received_at = world.clock.now();
-    drop(events);
+    {
+        let mut events = world.store.0.events.lock().unwrap();
+        events.get_mut(&event.id).unwrap().received_at = world.clock.now();
+    }
     for kind in [
         world.recover(&late),
         JobKind::ReplayEvent {
@@ -501,11 +502,12 @@ async fn a_job_whose_webhook_or_event_is_gone_fails_with_the_reason() {
     let deleted = webhook(&world.organization, "deleted.example");
     let event = world.ended(&disabled, "1", DeliveryStatus::Exhausted);
     world.store.mark_disabled(&disabled, DisabledReason::Gone);
-    let mut sets = world.store.0.sets.lock().unwrap();
-    let webhooks = Arc::make_mut(&mut sets.get_mut(&world.organization).unwrap().webhooks);
-    let stored = webhooks.iter_mut().find(|webhook| webhook.id == broken.id).unwrap();
-    stored.filter = serde_json::from_str(r#"{"pattern": "no pattern"}"#).unwrap();
-    drop(sets);
+    {
+        let mut sets = world.store.0.sets.lock().unwrap();
+        let webhooks = Arc::make_mut(&mut sets.get_mut(&world.organization).unwrap().webhooks);
+        let stored = webhooks.iter_mut().find(|webhook| webhook.id == broken.id).unwrap();
+        stored.filter = serde_json::from_str(r#"{"pattern": "no pattern"}"#).unwrap();
+    }
     let replay = |event: &Event, webhook: Option<&Webhook>| JobKind::ReplayEvent {
         event: event.id.clone(),
         webhook: webhook.map(|webhook| webhook.id.clone()),

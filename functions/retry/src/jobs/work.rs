@@ -54,7 +54,7 @@ enum Work {
     /// The events that a webhook missed.
     Recovery {
         webhook: WebhookId,
-        matcher: Matcher,
+        matcher: Box<Matcher>,
         span: (Timestamp, Timestamp),
     },
 }
@@ -141,7 +141,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 }
                 Ok(Work::Recovery {
                     webhook: webhook.clone(),
-                    matcher,
+                    matcher: Box::new(matcher),
                     span: (*since, *until),
                 })
             }),
