@@ -181,11 +181,11 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             summary: Mutex::default(),
             measured: Measured::default(),
         };
-        let all = tick.buckets(shuffled((0..DUE_BUCKETS).collect()));
+        let all = tick.buckets(shuffled((0..DUE_BUCKETS).collect()), true);
         let of_jobs = async {
             let touched = tick.jobs().await;
             // What was asked for just now need not wait for a minute. A bucket that is at work sees it by itself.
-            tick.buckets(touched.into_iter().collect()).await;
+            tick.buckets(touched.into_iter().collect(), false).await;
         };
         tokio::join!(all, of_jobs);
         self.metrics.tell(started, tick.measured);
@@ -212,9 +212,11 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
 
 impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     /// Works on these buckets, a few at a time.
-    async fn buckets(&self, buckets: Vec<u8>) {
+    async fn buckets(&self, buckets: Vec<u8>, is_first_look: bool) {
         stream::iter(buckets)
-            .for_each_concurrent(self.parts.settings.buckets_at_once, |bucket| self.bucket(bucket))
+            .for_each_concurrent(self.parts.settings.buckets_at_once, |bucket| {
+                self.bucket(bucket, is_first_look)
+            })
             .await;
     }
 }

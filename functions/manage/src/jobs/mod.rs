@@ -13,6 +13,7 @@ use payload::job::{Job, JobStatus};
 use payload::{Clock, JobId, OrganizationId};
 use serde::Deserialize;
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
 use crate::page::{Cursor, Limit, Page, Query};
@@ -67,7 +68,9 @@ pub(crate) async fn cancel<S: Store, C: Clock>(
     Id(id): Id<JobId>,
 ) -> Result<Response, ApiError> {
     let organization = caller.organization();
-    app.store.cancel_job(organization, &id, app.clock.now()).await?;
+    let now = app.clock.now();
+    let entry = caller.entry(now, Action::JobCancelled, &id, NOTHING, NOTHING);
+    app.store.recording(entry).cancel_job(organization, &id, now).await?;
     let job = find(&app.store, organization, &id).await?;
     match job.status {
         JobStatus::Cancelled => Ok(axum::Json(JobView::of(&job)).into_response()),

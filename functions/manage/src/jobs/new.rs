@@ -13,7 +13,8 @@ use payload::{Clock, EventId, OrganizationId, WebhookId, own};
 use serde::Deserialize;
 
 use super::view::JobView;
-use crate::auth::Editor;
+use crate::audit::{Action, NOTHING};
+use crate::auth::{Caller, Editor};
 use crate::body::{Id, Json};
 use crate::fields::required;
 use crate::problem::ApiError;
@@ -85,7 +86,7 @@ pub(crate) async fn replay_event<S: Store, C: Clock>(
         event: id,
         webhook: wish.webhook,
     };
-    begin(&app, organization, kind, DEFAULT_RATE, wish.new_message_id).await
+    begin(&app, &caller, kind, DEFAULT_RATE, wish.new_message_id).await
 }
 
 /// Makes the exhausted deliveries of a webhook again: 202 with the job.
@@ -103,7 +104,7 @@ pub(crate) async fn replay_failed<S: Store, C: Clock>(
         since,
         until,
     };
-    begin(&app, organization, kind, rate(wish.rate)?, wish.new_message_id).await
+    begin(&app, &caller, kind, rate(wish.rate)?, wish.new_message_id).await
 }
 
 /// Makes the deliveries that a webhook missed: 202 with the job.
@@ -128,7 +129,7 @@ pub(crate) async fn recover<S: Store, C: Clock>(
         since,
         until,
     };
-    begin(&app, organization, kind, rate(wish.rate)?, wish.new_message_id).await
+    begin(&app, &caller, kind, rate(wish.rate)?, wish.new_message_id).await
 }
 
 /// A webhook of this organization that is sent something.
@@ -176,11 +177,12 @@ fn rate(rate: Option<u32>) -> Result<u32, ApiError> {
 
 async fn begin<S: Store, C: Clock>(
     app: &App<S, C>,
-    organization: &OrganizationId,
+    caller: &Caller,
     kind: JobKind,
     rate: u32,
     new_message_id: Option<bool>,
 ) -> Result<Response, ApiError> {
+    let organization = caller.organization();
     if app.store.running_jobs_of(organization).await? >= MAX_RUNNING {
         return Err(ApiError::LimitReached {
             what: "jobs that have not ended",
@@ -192,8 +194,9 @@ async fn begin<S: Store, C: Clock>(
         new_message_id: new_message_id.unwrap_or(false),
         ..Job::new(organization.clone(), kind, app.clock.now())
     };
-    app.store.create_job(&job).await?;
+    let view = JobView::of(&job);
+    let entry = caller.entry(job.created_at, Action::JobCreated, &job.id, NOTHING, Some(&view));
+    app.store.recording(entry).create_job(&job).await?;
     let location = format!("/v1/jobs/{}", job.id);
-    let view = axum::Json(JobView::of(&job));
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], view).into_response())
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], axum::Json(view)).into_response())
 }

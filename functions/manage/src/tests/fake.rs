@@ -528,7 +528,9 @@ impl Jobs for Fake {
 
 impl JobDesk for Fake {
     async fn create_job(&self, job: &Job) -> Result<()> {
-        self.working()?.jobs.insert(job.id.clone(), job.clone());
+        let mut tables = self.working()?;
+        tables.audit.extend(self.entry.clone());
+        tables.jobs.insert(job.id.clone(), job.clone());
         Ok(())
     }
 
@@ -553,6 +555,7 @@ impl JobDesk for Fake {
             return Ok(false);
         };
         job.end(JobStatus::Cancelled, None, now);
+        tables.audit.extend(self.entry.clone());
         Ok(true)
     }
 

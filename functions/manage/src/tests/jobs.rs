@@ -334,6 +334,26 @@ async fn who_may_look_may_not_replay() {
 }
 
 #[tokio::test]
+async fn who_began_and_who_ended_a_job_is_in_the_trail() {
+    let client = Client::new();
+    let event = publish(&client).await;
+    let id = client
+        .post(&format!("/v1/events/{event}/replay"), json!({}))
+        .await
+        .text("id");
+    let path = format!("/v1/jobs/{id}/cancel");
+    client.call("POST", &path, None).await;
+    // Nothing changes any more.
+    client.call("POST", &path, None).await;
+    let trail = client.store.tables().audit.clone();
+    let of_jobs = trail.iter().filter(|entry| entry.resource == id);
+    let actions: Vec<&str> = of_jobs.map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["job.created", "job.cancelled"]);
+    let after = trail.iter().find_map(|entry| entry.after.as_ref()).unwrap();
+    assert!(after.contains(&event), "{after}");
+}
+
+#[tokio::test]
 async fn a_store_that_fails_begins_no_job() {
     let client = Client::new();
     let event = publish(&client).await;

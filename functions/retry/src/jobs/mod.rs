@@ -136,7 +136,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 job.updated_at = self.parts.clock.now();
                 if !self.parts.store.save_job(&job).await? {
                     // Somebody ended it, or it is another's.
-                    tracing::info!(organization = %job.organization, job = %job.id, "the job is not ours to go on with");
+                    tracing::info!(outcome = "left", organization = %job.organization, job = %job.id, "the job is not ours to go on with");
                     return Ok(());
                 }
                 let requested = job.progress.requested - before.progress.requested;
