@@ -11,6 +11,7 @@ mod events;
 mod events_list;
 mod fields;
 mod idempotency;
+mod jobs;
 mod keys;
 mod log;
 mod merge;
@@ -40,8 +41,8 @@ use payload::Clock;
 use store::history::WebhookHistory;
 use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
-    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, RawReceipts, Receipts,
-    Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, RawReceipts,
+    Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -59,10 +60,10 @@ pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + D
 
 impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys> Registrations for T {}
 
-/// Follows what happened, and asks for another verification.
-pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists {}
+/// Follows what happened, and asks for another verification, or another delivery.
+pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists {}
 
-impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists> History for T {}
+impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists> History for T {}
 
 /// Lists what happened, by time, and tells by which registrations.
 pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory {}
@@ -98,6 +99,8 @@ pub(crate) struct App<S, C> {
 /// | `GET /v1/webhooks/{id}/stats` | how many deliveries a webhook has had |
 /// | `GET /v1/receipts`; `GET /v1/receipts/{id}` | what became of the requests that were received |
 /// | `GET /v1/trace` | where it went, and why not elsewhere |
+/// | `POST /v1/events/{id}/replay`; `POST /v1/webhooks/{id}/replay`, `…/recover` | deliver again, or what was missed: begins a job |
+/// | `GET /v1/jobs`; `GET /v1/jobs/{id}`; `POST /v1/jobs/{id}/cancel` | work in the background |
 /// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
 /// | `POST`, `GET /v1/keys`; `GET`, `DELETE /v1/keys/{id}` | API keys and their roles |
 /// | `GET /v1/audit` | who changed what |
@@ -139,6 +142,12 @@ pub fn router<S: Store, C: Clock + Clone>(store: S, clock: C, settings: Settings
         .route("/v1/deliveries/{id}/answer", delete(deliveries::remove_answer::<S, C>))
         .route("/v1/trace", get(trace::read::<S, C>))
         .route("/v1/receipts", get(receipts::list::<S, C>))
+        .route("/v1/events/{id}/replay", post(jobs::replay_event::<S, C>))
+        .route("/v1/webhooks/{id}/replay", post(jobs::replay_failed::<S, C>))
+        .route("/v1/webhooks/{id}/recover", post(jobs::recover::<S, C>))
+        .route("/v1/jobs", get(jobs::list::<S, C>))
+        .route("/v1/jobs/{id}", get(jobs::read::<S, C>))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
         .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))
         .route("/v1/keys", post(keys::create::<S, C>).get(keys::list::<S, C>))
