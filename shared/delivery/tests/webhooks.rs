@@ -198,6 +198,7 @@ async fn what_a_replay_is_named_is_what_is_signed() {
         message: &message,
         format: Format::Raw,
         hops: 0,
+        trace: TraceId::of_event(&event),
     };
     delivery::attempt::attempt(&open_client(), at(), request, LONG).await;
     let (_, headers, body) = only(&seen);
