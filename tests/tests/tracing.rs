@@ -249,7 +249,7 @@ async fn what_happened_is_listed() {
     let path = format!("/v1/events?type=live.*&source={source}&limit=3&cursor={next}");
     assert_eq!(listed(api, &path, 3).await, expected[2..]);
     assert_eq!(listed(api, "/v1/events?providerEventId=msg_3", 1).await, expected[1..2]);
-    assert_eq!(listed(api, "/v1/receipts", 1).await, [forged.clone()]);
+    assert_eq!(listed(api, "/v1/receipts", 1).await, [&*forged]);
     let deliveries: Vec<String> = expected.iter().map(|event| format!("{event}.{wanting}")).collect();
     for query in [
         format!("webhook={wanting}"),

@@ -1,7 +1,7 @@
 //! Where it went, and why not elsewhere.
 
 use jiff::SignedDuration;
-use payload::delivery::{Delivery, DeliveryStatus};
+use payload::delivery::{Delivery, DeliveryStatus, Replay};
 use payload::filter::Filter;
 use payload::receipt::ReceiptStatus;
 use payload::webhook::{Disabled, DisabledReason, Health};
@@ -33,6 +33,7 @@ fn deliver(client: &Client, event: &EventId, webhook: &WebhookId, second: i64) {
         next_attempt: None,
         attempts: vec![],
         fence: 0,
+        replay: Replay::default(),
     });
 }
 
