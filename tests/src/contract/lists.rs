@@ -1,7 +1,7 @@
 //! Lists, page by page: nothing is left out and nothing comes twice, in whichever order and however small the pages.
 
 use jiff::{SignedDuration, Timestamp};
-use payload::delivery::{Attempt, Delivery, DeliveryStatus, Replay};
+use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::{Event, EventId, OrganizationId, ReceiptId, SourceId, WebhookId};
 use store::lists::{
@@ -279,7 +279,6 @@ fn delivery(organization: &OrganizationId, webhook: &WebhookId, number: i64, sta
         attempts: vec![],
         replay: payload::delivery::Replay::default(),
         fence: 0,
-        replay: Replay::default(),
     }
 }
 
