@@ -1,7 +1,7 @@
 //! Lists of events, receipts and deliveries.
 
 use jiff::SignedDuration;
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
+use payload::delivery::{Attempt, Delivery, DeliveryStatus, Replay};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::{EventId, ReceiptId, WebhookId};
 
@@ -57,6 +57,7 @@ fn deliver(client: &Client, event: &str, webhook: &WebhookId, second: i64, statu
         attempts: vec![],
         replay: payload::delivery::Replay::default(),
         fence: 0,
+        replay: Replay::default(),
     };
     delivery.record(Attempt {
         throttled: false,
