@@ -8,6 +8,7 @@ mod body;
 mod events;
 mod fields;
 mod merge;
+mod openapi;
 mod page;
 mod problem;
 mod receipts;
@@ -25,7 +26,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{get, post};
 use payload::Clock;
 use store::{
     Deliveries, DestinationSecrets, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths,
@@ -65,43 +65,32 @@ pub(crate) struct App<S, C> {
     settings: Settings,
 }
 
-/// The API as a service, for `lambda_http::run` and for an HTTP server alike:
-///
-/// | route | what |
-/// |---|---|
-/// | `POST`, `GET /v1/sources`; `GET`, `PATCH`, `DELETE /v1/sources/{id}` | providers' connections to us |
-/// | `POST /v1/sources/{id}/reverify` | verify again what a source rejected since a time |
-/// | `POST`, `GET /v1/webhooks`; `GET`, `PATCH`, `DELETE /v1/webhooks/{id}` | where to deliver |
-/// | `POST /v1/webhooks/test-filter` | which webhooks want an event |
-/// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
-/// | `GET /v1/receipts/{id}` | what became of a request that was received |
-/// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
+openapi::operations! {
+    admitted:
+        sources::create,
+        sources::list,
+        sources::read,
+        sources::update,
+        sources::delete,
+        reverify::source,
+        webhooks::create,
+        webhooks::list,
+        webhooks::read,
+        webhooks::update,
+        webhooks::delete,
+        webhooks::test_filter,
+        events::publish,
+        events::read,
+        receipts::read,
+        reverify::receipt;
+    public:
+        openapi::openapi_json;
+}
+
+/// The API as a service, for `lambda_http::run` and for an HTTP server alike. docs/openapi.json tells of its operations.
 pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Router {
     let app = Arc::new(App { store, clock, settings });
-    Router::new()
-        .route("/v1/sources", post(sources::create::<S, C>).get(sources::list::<S, C>))
-        .route(
-            "/v1/sources/{id}",
-            get(sources::read::<S, C>)
-                .patch(sources::update::<S, C>)
-                .delete(sources::delete::<S, C>),
-        )
-        .route("/v1/sources/{id}/reverify", post(reverify::source::<S, C>))
-        .route(
-            "/v1/webhooks",
-            post(webhooks::create::<S, C>).get(webhooks::list::<S, C>),
-        )
-        .route(
-            "/v1/webhooks/{id}",
-            get(webhooks::read::<S, C>)
-                .patch(webhooks::update::<S, C>)
-                .delete(webhooks::delete::<S, C>),
-        )
-        .route("/v1/webhooks/test-filter", post(webhooks::test_filter::<S, C>))
-        .route("/v1/events", post(events::publish::<S, C>))
-        .route("/v1/events/{id}", get(events::read::<S, C>))
-        .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
-        .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))
+    admitted()
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
@@ -109,6 +98,8 @@ pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Rou
         .layer(from_fn_with_state(Arc::clone(&app), auth::admit::<S, C>))
         .layer(map_response(set_headers))
         .with_state(app)
+        // Behind what asks for a key: these do not.
+        .merge(public())
 }
 
 /// Answers hold secrets at times and other people's data always: nothing keeps them, nothing guesses at their type.

@@ -16,36 +16,57 @@ use crate::body::Id;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-#[derive(Serialize)]
+/// One HTTP request as it arrived, and what became of it.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipt)]
 pub(crate) struct View {
+    /// Its name for machines.
     id: ReceiptId,
+    /// Where it came in.
     source: SourceId,
+    /// When it arrived.
     received_at: Timestamp,
     #[serde(flatten)]
     pub(crate) status: Status,
 }
 
 /// What is known of a receipt.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ReceiptStatus)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Stored; nothing more is known yet.
     Received,
     /// It became events.
-    Accepted { events: Vec<EventId> },
+    Accepted {
+        /// The events.
+        events: Vec<EventId>,
+    },
     /// The same event was there already.
-    Duplicate { event: EventId },
+    Duplicate {
+        /// The event that it repeats.
+        event: EventId,
+    },
     /// Not verified, or not readable.
     Rejected {
+        /// A stable word, such as `signature_mismatch`.
         reason: String,
+        /// What happened.
         detail: String,
+        /// What a person should look at, where something can be told.
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
 }
 
 /// Tells where a receipt went.
+#[utoipa::path(
+    get, path = "/v1/receipts/{id}", operation_id = "getReceipt", tag = "Receipts",
+    params(("id" = ReceiptId, Path, description = "The receipt.")),
+    responses((status = 200, description = "What is known of it.", body = View)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

@@ -16,6 +16,8 @@ pub mod handshake;
 pub mod hint;
 pub mod id;
 pub mod key;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod organization;
 pub mod outbound;
 pub mod own;

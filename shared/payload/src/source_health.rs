@@ -16,6 +16,7 @@ pub const REJECTING_EVENT: &str = "hookline.source.rejecting";
 
 /// How a source does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SourceHealth {
     /// When a receipt was last verified, to about a minute.
@@ -32,6 +33,7 @@ pub struct SourceHealth {
 
 /// The last receipt that a source rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastRejection {
     /// The receipt.

@@ -15,28 +15,47 @@ use payload::handshake::Handshake;
 use payload::preset::{self, Preset};
 use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-pub(crate) use new::create;
-pub(crate) use patch::update;
+pub(crate) use new::{__path_create, create};
+pub(crate) use patch::{__path_update, update};
 use view::View;
 
-/// The sources of the organization, oldest first.
+/// The sources of an organization.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Sources)]
+struct List<'a> {
+    /// Oldest first.
+    data: Vec<View<'a>>,
+}
+
+/// Lists the sources of the organization, oldest first.
+#[utoipa::path(
+    get, path = "/v1/sources", operation_id = "listSources", tag = "Sources",
+    responses((status = 200, description = "All of them.", body = List)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
 ) -> Result<Response, ApiError> {
     let sources = app.store.sources_of(caller.organization()).await?;
-    let views: Vec<View<'_>> = sources.iter().map(View::of).collect();
-    Ok(axum::Json(json!({ "data": views })).into_response())
+    let data = sources.iter().map(View::of).collect();
+    Ok(axum::Json(List { data }).into_response())
 }
 
-/// One source, and how it does.
+/// Reads one source, and how it does.
+#[utoipa::path(
+    get, path = "/v1/sources/{id}", operation_id = "getSource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source.")),
+    responses((status = 200, description = "The source, with its health.", body = View)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -47,7 +66,15 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok(axum::Json(View::of(&source).with_health(health)).into_response())
 }
 
-/// Deletes a source: its receiving URL leads nowhere from then on. 204.
+/// Deletes a source.
+///
+/// Its receiving URL leads nowhere from then on.
+#[utoipa::path(
+    delete, path = "/v1/sources/{id}", operation_id = "deleteSource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source.")),
+    responses((status = 204, description = "It is gone."), (status = 409, description = "It was changed at the same time.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

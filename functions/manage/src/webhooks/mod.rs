@@ -15,7 +15,7 @@ use delivery::Destinations;
 use delivery::guard::Refusal;
 use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
-use serde_json::json;
+use serde::Serialize;
 use url::{Host, Url};
 
 use crate::auth::{Editor, Reader};
@@ -24,22 +24,42 @@ use crate::problem::ApiError;
 use crate::settings::called_api;
 use crate::{App, Settings, Store};
 
-pub(crate) use new::create;
-pub(crate) use patch::update;
-pub(crate) use test_filter::test_filter;
+pub(crate) use new::{__path_create, create};
+pub(crate) use patch::{__path_update, update};
+pub(crate) use settings::MAX_WAIT;
+pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};
 
-/// The webhooks of the organization, oldest first.
+/// The webhooks of an organization.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Webhooks)]
+struct List<'a> {
+    /// Oldest first.
+    data: Vec<View<'a>>,
+}
+
+/// Lists the webhooks of the organization, oldest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
+    responses((status = 200, description = "All of them.", body = List)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
 ) -> Result<Response, ApiError> {
     let webhooks = app.store.webhooks_of(caller.organization()).await?;
-    let views: Vec<View<'_>> = webhooks.iter().map(View::of).collect();
-    Ok(axum::Json(json!({ "data": views })).into_response())
+    let data = webhooks.iter().map(View::of).collect();
+    Ok(axum::Json(List { data }).into_response())
 }
 
-/// One webhook, with the names of its headers and how it does.
+/// Reads one webhook, with the names of its headers and how it does.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{id}", operation_id = "getWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    responses((status = 200, description = "The webhook, with its health.", body = View)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -56,7 +76,15 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok(axum::Json(view).into_response())
 }
 
-/// Deletes a webhook: nothing is sent to it after at most one batch. 204.
+/// Deletes a webhook.
+///
+/// Nothing is sent to it after at most one batch.
+#[utoipa::path(
+    delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    responses((status = 204, description = "It is gone."), (status = 409, description = "It was changed at the same time.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
