@@ -19,7 +19,7 @@ use store::PutEvent;
 use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
 use crate::fields::{optional_text, required, text};
-use crate::openapi::schema::CommonPayload;
+use crate::openapi::schema::{CommonPayload, Content as AnyContent};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
@@ -44,8 +44,8 @@ pub(crate) struct Publication {
     #[serde(rename = "type")]
     #[schema(value_type = String, min_length = 1, max_length = 200, examples("report.ready"))]
     event_type: Option<String>,
-    /// Any JSON value: it is delivered as it stands here.
-    #[schema(value_type = Value)]
+    /// Any JSON value but `null`: it is delivered as it stands here.
+    #[schema(value_type = AnyContent)]
     data: Option<Box<RawValue>>,
     /// The publisher's own id: publishing it again changes nothing. It appears as `providerEventId`.
     #[schema(min_length = 1, max_length = 256)]
@@ -142,7 +142,7 @@ struct Published {
 /// It is delivered to every webhook whose filter wants it. Publishing the same `id` again changes nothing.
 #[utoipa::path(
     post, path = "/v1/events", operation_id = "publishEvent", tag = "Events",
-    params(("hookline-hops" = Option<u8>, Header, description = "How many hubs the event has gone through: a webhook of another hub sends it.")),
+    params(("hookline-hops" = Option<String>, Header, description = "How many hubs the event has gone through, a number: another hub sends it. What is no number counts as too many.")),
     request_body = Publication,
     responses(
         (status = 202, description = "It is stored, and is delivered.", body = Published,

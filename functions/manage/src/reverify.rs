@@ -66,7 +66,7 @@ struct AskedOne {
     params(("id" = ReceiptId, Path, description = "The receipt.")),
     responses(
         (status = 202, description = "It is verified again, shortly.", body = AskedOne),
-        (status = 409, description = "It is not rejected."),
+        (status = 409, description = "[not-rejected] It is not rejected: only what was rejected is verified again."),
     ),
     security(("key" = ["edit"])),
 )]

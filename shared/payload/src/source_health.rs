@@ -20,14 +20,17 @@ pub const REJECTING_EVENT: &str = "hookline.source.rejecting";
 #[serde(rename_all = "camelCase")]
 pub struct SourceHealth {
     /// When a receipt was last verified, to about a minute.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub last_verified_at: Option<Timestamp>,
     /// How many receipts were rejected since then. A batch that had to be repeated is counted again.
     pub rejected_in_a_row: u64,
     /// When the first of those arrived.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub rejecting_since: Option<Timestamp>,
     /// How many receipts were rejected in all, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The last rejected receipt.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub last_rejection: Option<LastRejection>,
 }
 

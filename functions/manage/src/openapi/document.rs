@@ -1,10 +1,12 @@
 //! Makes the document of the operations: what all of them have in common is added here, so that no handler can forget it.
 
-use std::collections::BTreeSet;
+#![allow(clippy::expect_used, reason = "a test may fail by panicking")]
+
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use payload::organization::{Access, Role};
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, Header, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
@@ -12,6 +14,7 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi as _, ToSchema};
 
+use super::prose::prose;
 use super::schemas;
 use crate::problem::{Kind, Problem, TYPE_PREFIX};
 
@@ -65,12 +68,16 @@ pub(super) fn document() -> OpenApi {
                 .build(),
         ),
     );
-    api.components = Some(components);
+    let mut answers = BTreeMap::new();
     for item in api.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
-            complete(operation);
+        for operation in operations(item) {
+            complete(operation, &mut answers);
         }
     }
+    components
+        .responses
+        .extend(answers.into_iter().map(|(name, answer)| (name, RefOr::T(answer))));
+    api.components = Some(components);
     schemas::tidy(&mut api);
     api
 }
@@ -82,16 +89,16 @@ fn license() -> License {
 }
 
 /// The operations under one path.
-pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [
-        (HttpMethod::Get, item.get.as_mut()),
-        (HttpMethod::Post, item.post.as_mut()),
-        (HttpMethod::Put, item.put.as_mut()),
-        (HttpMethod::Patch, item.patch.as_mut()),
-        (HttpMethod::Delete, item.delete.as_mut()),
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
     ]
     .into_iter()
-    .filter_map(|(method, operation)| Some((method, operation?)))
+    .flatten()
 }
 
 /// What a handler names in the place of roles, in its security requirement.
@@ -106,8 +113,9 @@ pub(super) fn access(word: &str) -> Access {
 }
 
 /// Adds to an operation what it has in common with others: the roles that may call it, and the problems that it can answer with.
-fn complete(operation: &mut Operation) {
-    let required = serde_json::to_value(operation.security.take().unwrap_or_default()).unwrap();
+fn complete(operation: &mut Operation, answers: &mut BTreeMap<String, Response>) {
+    operation.summary = operation.summary.as_deref().map(prose);
+    let required = serde_json::to_value(operation.security.take()).expect("requirements are JSON");
     let Some(word) = required[0][KEY][0].as_str() else {
         operation.security = Some(vec![utoipa::openapi::SecurityRequirement::default()]);
         return;
@@ -120,18 +128,44 @@ fn complete(operation: &mut Operation) {
     operation.security = Some(vec![utoipa::openapi::SecurityRequirement::new(KEY, roles.clone())]);
     let about = format!("Needs a key of the role {}.", in_words(&roles));
     operation.description = Some(match operation.description.take() {
-        Some(description) => format!("{description}\n\n{about}"),
+        Some(description) => format!("{}\n\n{about}", prose(&description)),
         None => about,
     });
-    for (status, kinds) in problems(operation) {
-        let responses = &mut operation.responses.responses;
-        let described = match responses.get(status.as_str()) {
-            Some(RefOr::T(response)) => Some(response.description.clone()),
-            _ => None,
-        };
-        let response = response(status, &kinds, described);
-        responses.insert(status.as_str().into(), RefOr::T(response));
+    for (status, kinds) in follow(operation) {
+        let name = name_of(&kinds);
+        answers
+            .entry(name.clone())
+            .or_insert_with(|| response(status, &kinds, None));
+        operation
+            .responses
+            .responses
+            .entry(status.as_str().into())
+            .or_insert_with(|| Ref::from_response_name(name).into());
     }
+    for (named, answer) in &mut operation.responses.responses {
+        if let RefOr::T(described) = answer
+            && let Some((kinds, about)) = named_kinds(&described.description)
+        {
+            let status: StatusCode = named.parse().expect("a status");
+            *described = response(status, &kinds, Some(about));
+        }
+    }
+}
+
+/// The kinds of problems that a handler names itself: `[limit-reached, conflict] What this means here.`
+fn named_kinds(description: &str) -> Option<(Vec<Kind>, &str)> {
+    let (words, about) = description.strip_prefix('[')?.split_once("] ")?;
+    let kind = |word: &str| {
+        let found = Kind::ALL.iter().find(|kind| kind.word() == word);
+        *found.unwrap_or_else(|| panic!("{word} is no kind of problem"))
+    };
+    Some((words.split(", ").map(kind).collect(), about))
+}
+
+/// The name of a shared answer: `InvalidFieldOrInvalidParameter`.
+fn name_of(kinds: &[Kind]) -> String {
+    let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+    names.join("Or")
 }
 
 fn in_words(roles: &[&str]) -> String {
@@ -143,19 +177,12 @@ fn in_words(roles: &[&str]) -> String {
     }
 }
 
-/// The problems that an operation can answer with: those that follow from its shape, and those of the statuses that it names itself.
-fn problems(operation: &Operation) -> Vec<(StatusCode, Vec<Kind>)> {
-    let parameters = operation.parameters.iter().flatten();
-    let places: BTreeSet<&str> = parameters
-        .filter_map(|parameter| match parameter {
-            RefOr::T(parameter) => Some(match parameter.parameter_in {
-                utoipa::openapi::path::ParameterIn::Path => "path",
-                utoipa::openapi::path::ParameterIn::Query => "query",
-                _ => "other",
-            }),
-            RefOr::Ref(_) => None,
-        })
-        .collect();
+/// The problems that an operation can answer with because of its shape.
+fn follow(operation: &Operation) -> BTreeMap<StatusCode, Vec<Kind>> {
+    let has_parameter_in = |place: ParameterIn| {
+        let mut parameters = operation.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))
+    };
     let mut kinds = vec![
         Kind::Unauthorized,
         Kind::Forbidden,
@@ -170,47 +197,31 @@ fn problems(operation: &Operation) -> Vec<(StatusCode, Vec<Kind>)> {
             Kind::InvalidField,
         ]);
     }
-    if places.contains("query") {
+    if has_parameter_in(ParameterIn::Query) {
         kinds.push(Kind::InvalidParameter);
     }
-    if places.contains("path") {
+    if has_parameter_in(ParameterIn::Path) {
         kinds.push(Kind::NotFound);
     }
-    let of_status = |status: StatusCode| Kind::ALL.iter().copied().filter(move |kind| kind.status() == status);
-    for named in operation.responses.responses.keys() {
-        let status: StatusCode = named.parse().unwrap();
-        if !status.is_success() && !kinds.iter().any(|kind| kind.status() == status) {
-            kinds.extend(of_status(status));
-        }
+    let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
+    for kind in kinds {
+        by_status.entry(kind.status()).or_default().push(kind);
     }
-    let statuses: BTreeSet<StatusCode> = kinds.iter().map(|kind| kind.status()).collect();
-    statuses
-        .into_iter()
-        .map(|status| {
-            (
-                status,
-                kinds.iter().copied().filter(|kind| kind.status() == status).collect(),
-            )
-        })
-        .collect()
+    by_status
 }
 
-fn response(status: StatusCode, kinds: &[Kind], described: Option<String>) -> Response {
-    let about = described.unwrap_or_else(|| {
-        let about = match status {
-            StatusCode::BAD_REQUEST => "The body is no JSON.",
-            StatusCode::UNAUTHORIZED => "There is no key, or it opens nothing.",
-            StatusCode::FORBIDDEN => "The role of the key may not do this.",
-            StatusCode::NOT_FOUND => "It is not there, or belongs to another organization.",
-            StatusCode::CONFLICT => "It was changed at the same time, or a limit is reached.",
-            StatusCode::PAYLOAD_TOO_LARGE => "The body is too long.",
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is no JSON by its content type.",
-            StatusCode::UNPROCESSABLE_ENTITY => "A field cannot be right; `pointer` says which.",
-            StatusCode::INTERNAL_SERVER_ERROR => "A failure of Hookline's own.",
-            StatusCode::SERVICE_UNAVAILABLE => "It could not be done now. Nothing was lost; try again.",
-            other => panic!("{other} has no description"),
-        };
-        about.to_owned()
+fn response(status: StatusCode, kinds: &[Kind], described: Option<&str>) -> Response {
+    let about = described.unwrap_or_else(|| match status {
+        StatusCode::BAD_REQUEST => "The body is no JSON.",
+        StatusCode::UNAUTHORIZED => "There is no key, or it opens nothing.",
+        StatusCode::FORBIDDEN => "The role of the key may not do this.",
+        StatusCode::NOT_FOUND => "It is not there, or belongs to another organization.",
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is too long.",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is no JSON by its content type.",
+        StatusCode::UNPROCESSABLE_ENTITY => "A field cannot be right; `pointer` says which.",
+        StatusCode::INTERNAL_SERVER_ERROR => "A failure of Hookline's own.",
+        StatusCode::SERVICE_UNAVAILABLE => "It could not be done now. Nothing was lost; try again.",
+        other => panic!("{other} has no description"),
     });
     let types: Vec<String> = kinds
         .iter()

@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod document;
+#[cfg(test)]
+mod prose;
 pub(crate) mod schema;
 #[cfg(test)]
 mod schemas;

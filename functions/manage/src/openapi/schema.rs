@@ -50,6 +50,17 @@ schemas! {
         .schema_type(Type::Integer)
         .enum_values(Some([200, 202, 204]));
 
+    /// What an event is about.
+    Content = ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![
+            Type::Object,
+            Type::Array,
+            Type::String,
+            Type::Number,
+            Type::Boolean,
+        ]))
+        .examples([json!({"report": 42})]);
+
     /// How long to wait before an attempt.
     Wait = ObjectBuilder::new()
         .schema_type(Type::Integer)

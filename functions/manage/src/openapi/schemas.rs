@@ -1,11 +1,16 @@
 //! Puts the derived schemas in order: says what serde does and the derive cannot know.
 
+#![allow(clippy::expect_used, reason = "a test may fail by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, SchemaType};
-use utoipa::openapi::{KnownFormat, Object, OneOf, OpenApi, RefOr, Schema, SchemaFormat, Type};
+use utoipa::openapi::{Components, KnownFormat, Object, OneOf, OpenApi, RefOr, Schema, SchemaFormat, Type};
+
+use super::document::operations;
+use super::prose::prose;
 
 /// What the address of every schema begins with.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -17,13 +22,25 @@ pub(super) fn tidy(api: &mut OpenApi) {
     };
     for schema in components.schemas.values_mut() {
         walk(schema, &mut bound);
+        walk(schema, &mut describe);
         walk(schema, &mut lift);
+    }
+    for operation in api.paths.paths.values_mut().flat_map(operations) {
+        for parameter in operation.parameters.iter_mut().flatten() {
+            if let RefOr::T(parameter) = parameter
+                && let Some(schema) = &mut parameter.schema
+            {
+                walk(schema, &mut bound);
+                // There is no way to write it there.
+                not_null(schema);
+            }
+        }
     }
     let before = components.schemas.clone();
     for schema in components.schemas.values_mut() {
         walk(schema, &mut |schema| merge(schema, &before));
     }
-    let (requests, answers) = uses(api);
+    let (requests, answers) = uses(api, &components);
     let sent = reached(requests, &components.schemas);
     let shown = reached(answers, &components.schemas);
     components
@@ -92,6 +109,23 @@ fn object<'a>(schema: &'a RefOr<Schema>, schemas: &'a BTreeMap<String, RefOr<Sch
         RefOr::Ref(reference) => object(schemas.get(reference.ref_location.strip_prefix(SCHEMAS)?)?, schemas),
         RefOr::T(_) => None,
     }
+}
+
+/// What is said of it, without what only rustdoc understands.
+fn describe(schema: &mut RefOr<Schema>) {
+    let description = match schema {
+        RefOr::Ref(reference) => {
+            reference.description = prose(&reference.description);
+            return;
+        }
+        RefOr::T(Schema::Array(array)) => &mut array.description,
+        RefOr::T(Schema::Object(object)) => &mut object.description,
+        RefOr::T(Schema::OneOf(one)) => &mut one.description,
+        RefOr::T(Schema::AllOf(all)) => &mut all.description,
+        RefOr::T(Schema::AnyOf(any)) => &mut any.description,
+        RefOr::T(_) => return,
+    };
+    *description = description.as_deref().map(prose);
 }
 
 /// A number of the code ends somewhere. Its format says no more then, and is none that JSON Schema knows.
@@ -189,20 +223,14 @@ fn drop_null(schema_type: &mut SchemaType) {
 }
 
 /// The names of the schemas that requests and answers name themselves.
-fn uses(api: &OpenApi) -> (BTreeSet<String>, BTreeSet<String>) {
+fn uses(api: &mut OpenApi, components: &Components) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut requests, mut answers) = (BTreeSet::new(), BTreeSet::new());
-    for item in api.paths.paths.values() {
-        for operation in [&item.get, &item.post, &item.put, &item.patch, &item.delete]
-            .into_iter()
-            .flatten()
-        {
-            references(&operation.parameters, &mut requests);
-            references(&operation.request_body, &mut requests);
-            references(&operation.responses, &mut answers);
-        }
+    for operation in api.paths.paths.values_mut().flat_map(operations) {
+        references(&operation.parameters, &mut requests);
+        references(&operation.request_body, &mut requests);
+        references(&operation.responses, &mut answers);
     }
-    // The shared answers of the document.
-    answers.insert("Problem".into());
+    references(&components.responses, &mut answers);
     (requests, answers)
 }
 
@@ -233,5 +261,5 @@ fn references(thing: &impl Serialize, names: &mut BTreeSet<String>) {
             _ => {}
         }
     }
-    collect(&serde_json::to_value(thing).unwrap(), names);
+    collect(&serde_json::to_value(thing).expect("a document is JSON"), names);
 }

@@ -53,10 +53,10 @@ pub(crate) struct NewSource {
     /// What decides about duplicates, where it is not what the preset says.
     duplicates: Option<Duplicates>,
     /// The URL that the provider calls, where its signatures cover it; `{receivingUrl}` stands for the one that is about to be made.
-    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024, pattern = "^(https?://[^ \\t\\r\\n]+|[{]receivingUrl[}])$")]
     public_url: Option<SecretString>,
     /// What the provider's relative links begin at: an http or https URL.
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 1024, pattern = "^https?://")]
     base_url: Option<String>,
     /// The status of a success, where the provider asks for another than 202.
     #[schema(value_type = Option<SuccessStatus>)]
@@ -72,7 +72,7 @@ pub(crate) struct NewSource {
     responses(
         (status = 201, description = "The source, with its receiving URL.", body = View,
             headers(("location" = String, description = "Where the source is read."))),
-        (status = 409, description = "The organization has as many sources as it may have."),
+        (status = 409, description = "[limit-reached] The organization has as many sources as it may have."),
     ),
     security(("key" = ["edit"])),
 )]

@@ -56,11 +56,11 @@ pub(crate) struct Patch {
     duplicates: Member<Value>,
     /// The URL that the provider calls, where its signatures cover it. What is shown of the one that is there changes nothing.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024, pattern = "^https?://[^ \\t\\r\\n]+$")]
     public_url: Member<SecretString>,
     /// What the provider's relative links begin at: an http or https URL.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 1024)]
+    #[schema(value_type = Option<String>, max_length = 1024, pattern = "^https?://")]
     base_url: Member<String>,
     /// The status of a success.
     #[serde(default)]
@@ -93,7 +93,7 @@ struct NewSecret {
     patch, path = "/v1/sources/{id}", operation_id = "updateSource", tag = "Sources",
     params(("id" = SourceId, Path, description = "The source.")),
     request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
-    responses((status = 200, description = "The source as it is now.", body = View), (status = 409, description = "It was changed at the same time.")),
+    responses((status = 200, description = "The source as it is now.", body = View), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
 pub(crate) async fn update<S: Store, C: Clock>(

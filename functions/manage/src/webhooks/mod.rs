@@ -82,7 +82,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
 #[utoipa::path(
     delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook.")),
-    responses((status = 204, description = "It is gone."), (status = 409, description = "It was changed at the same time.")),
+    responses((status = 204, description = "It is gone."), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
 pub(crate) async fn delete<S: Store, C: Clock>(

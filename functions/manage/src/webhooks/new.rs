@@ -85,7 +85,7 @@ enum Signature {
     responses(
         (status = 201, description = "The webhook, with its signing secret.", body = View,
             headers(("location" = String, description = "Where the webhook is read."))),
-        (status = 409, description = "The organization has as many webhooks as it may have."),
+        (status = 409, description = "[limit-reached] The organization has as many webhooks as it may have."),
     ),
     security(("key" = ["edit"])),
 )]

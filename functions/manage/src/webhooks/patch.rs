@@ -77,7 +77,7 @@ pub(crate) struct Patch {
     patch, path = "/v1/webhooks/{id}", operation_id = "updateWebhook", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook.")),
     request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
-    responses((status = 200, description = "The webhook as it is now.", body = View), (status = 409, description = "It was changed at the same time.")),
+    responses((status = 200, description = "The webhook as it is now.", body = View), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
 pub(crate) async fn update<S: Store, C: Clock>(
