@@ -24,16 +24,16 @@ use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// The longest event type, in bytes: as long as a filter's pattern.
-const MAX_TYPE_BYTES: usize = 200;
+pub(crate) const MAX_TYPE_BYTES: usize = 200;
 
 /// The longest id that a publisher may give, in bytes.
-const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// The longest text of another field, in bytes.
-const MAX_FIELD_BYTES: usize = 1024;
+pub(crate) const MAX_FIELD_BYTES: usize = 1024;
 
 /// The most entries of `changes`.
-const MAX_CHANGES: usize = 200;
+pub(crate) const MAX_CHANGES: usize = 200;
 
 /// An event that is to be published: the fields of the common payload that a publisher may fill.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

@@ -84,7 +84,8 @@ openapi::operations! {
         receipts::read,
         reverify::receipt;
     public:
-        openapi::openapi_json;
+        openapi::openapi_json,
+        openapi::reference;
 }
 
 /// The API as a service, for `lambda_http::run` and for an HTTP server alike. docs/openapi.json tells of its operations.

@@ -36,7 +36,7 @@ const TAGS: &[(&str, &str)] = &[
         "What was received and verified, or published here, and what became of it.",
     ),
     ("Receipts", "Requests as they arrived, and what was decided about each."),
-    ("Documentation", "This document."),
+    ("Documentation", "This document, for programs and for people."),
 ];
 
 /// The whole document.

@@ -18,18 +18,38 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use utoipa::openapi::HttpMethod;
 
 /// The document as it is committed and served.
 const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
 
-/// The document's entity tag (RFC 9110 section 8.8.3).
+/// The document for people, which build.rs makes of it.
+const REFERENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/reference.html"));
+
+/// The style sheet within it.
+const STYLE: &str = include_str!("../../reference/style.css");
+
+/// The entity tags of the two (RFC 9110 section 8.8.3).
 static DOCUMENT_TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(DOCUMENT));
+static REFERENCE_TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(REFERENCE));
+
+/// Nothing on the page runs, is loaded or sent, and its one style is known by its hash.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
 
 /// Mounts each operation of the API where its handler's `#[utoipa::path]` says: the `admitted` ones ask for a key, the `public` ones do not.
 /// The handlers must stand in modules of the crate's root, with what the attribute makes of them.
@@ -106,6 +126,28 @@ fn filter(method: &HttpMethod) -> MethodFilter {
 )]
 pub(crate) async fn openapi_json(headers: HeaderMap) -> Response {
     unchanged(&headers, &DOCUMENT_TAG, "application/json", DOCUMENT)
+}
+
+/// This document as a page for people.
+///
+/// It is one file of HTML and CSS: nothing on it runs, and nothing is loaded from elsewhere. It needs no key.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "getReference", tag = "Documentation",
+    params(("if-none-match" = Option<String>, Header, description = "The `ETag` of an answer that the client still has.")),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html; charset=utf-8",
+            headers(
+                ("etag" = String, description = "Names this content."),
+                ("content-security-policy" = String, description = "Allows the page's own style, and nothing else."),
+            )),
+        (status = 304, description = "The client has it already."),
+    ),
+    security(()),
+)]
+pub(crate) async fn reference(headers: HeaderMap) -> Response {
+    let mut response = unchanged(&headers, &REFERENCE_TAG, "text/html; charset=utf-8", REFERENCE);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    response
 }
 
 /// A text that is the same for everybody until the next version: with a tag, and nothing where the client has it already.

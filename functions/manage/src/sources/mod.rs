@@ -24,6 +24,8 @@ use crate::{App, Store};
 
 pub(crate) use new::{__path_create, create};
 pub(crate) use patch::{__path_update, update};
+#[cfg(test)]
+pub(crate) use secret::{MAX_OVERLAP, MAX_VERIFY_TOKEN_BYTES};
 use view::View;
 
 /// The sources of an organization.

@@ -13,10 +13,10 @@ use crate::problem::ApiError;
 pub(super) const MAX_SECRETS: usize = 3;
 
 /// The longest time for which a replaced secret stays valid, in seconds: a week.
-pub(super) const MAX_OVERLAP: u32 = 7 * 24 * 60 * 60;
+pub(crate) const MAX_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
 /// The longest token of a handshake, in bytes.
-pub(super) const MAX_VERIFY_TOKEN_BYTES: usize = 200;
+pub(crate) const MAX_VERIFY_TOKEN_BYTES: usize = 200;
 
 /// A secret as it is stored, when the scheme can use it. White space around it comes from copying and would make every signature a bad
 /// one; a public key in PEM ends with a line break by its nature.

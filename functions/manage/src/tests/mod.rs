@@ -64,11 +64,11 @@ impl Resolver for Names {
 
 /// The API, and one organization's key to it.
 #[derive(Clone)]
-struct Client {
-    router: Router,
+pub(crate) struct Client {
+    pub(crate) router: Router,
     store: Fake,
     organization: OrganizationId,
-    key: String,
+    pub(crate) key: String,
 }
 
 struct Answer {
@@ -94,7 +94,7 @@ impl Answer {
 }
 
 impl Client {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Destinations::PublicOnly)
     }
 
@@ -116,9 +116,17 @@ impl Client {
 
     /// Another organization with a key to the same API.
     fn another(&self) -> Self {
-        let organization = OrganizationId::generate(now());
+        self.with_key(OrganizationId::generate(now()), Role::Admin)
+    }
+
+    /// The same organization with a key of this role.
+    pub(crate) fn with_role(&self, role: Role) -> Self {
+        self.with_key(self.organization.clone(), role)
+    }
+
+    fn with_key(&self, organization: OrganizationId, role: Role) -> Self {
         let text = ApiKeyText::generate();
-        let key = ApiKey::new(organization.clone(), Role::Admin, "admin".into(), &text, now());
+        let key = ApiKey::new(organization.clone(), role, role.as_str().into(), &text, now());
         self.store.tables().keys.insert(text.hash(), key);
         Self {
             organization,

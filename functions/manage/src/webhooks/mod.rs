@@ -26,6 +26,8 @@ use crate::{App, Settings, Store};
 
 pub(crate) use new::{__path_create, create};
 pub(crate) use patch::{__path_update, update};
+#[cfg(test)]
+pub(crate) use settings::MAX_SCHEDULE_ENTRIES;
 pub(crate) use settings::MAX_WAIT;
 pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};

@@ -33,7 +33,7 @@ pub(crate) struct NewWebhook {
     #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// Where to deliver: an absolute https URL without user, password and fragment, which leads to no private address.
-    #[schema(value_type = String, max_length = 1024, format = "uri")]
+    #[schema(value_type = String, max_length = 1024, format = "uri", pattern = "^https://")]
     url: Option<String>,
     // Exactly its text: the numbers of a pattern keep their digits only there.
     /// Which events it wants; all of the organization where it is absent.

@@ -34,7 +34,7 @@ pub(crate) struct Patch {
     name: Member<String>,
     /// Where to deliver. Another host needs each stored header anew, or its removal.
     #[serde(default)]
-    #[schema(value_type = String, max_length = 1024, format = "uri")]
+    #[schema(value_type = String, max_length = 1024, format = "uri", pattern = "^https://")]
     url: Member<String>,
     /// A patch of its filter; `null` removes it: then all events are wanted.
     #[serde(default)]

@@ -15,7 +15,7 @@ use crate::problem::ApiError;
 const AUTHORIZATION: &str = "Authorization";
 
 /// The most entries of a schedule.
-pub(super) const MAX_SCHEDULE_ENTRIES: usize = 20;
+pub(crate) const MAX_SCHEDULE_ENTRIES: usize = 20;
 
 /// The longest wait between two attempts, in seconds.
 pub(crate) const MAX_WAIT: u32 = 86_400;
