@@ -89,6 +89,7 @@ impl Input {
             body: self.body.clone().into(),
             received_at: Timestamp::from_second(self.received_at).unwrap(),
             scheme: None,
+            trace: None,
         }
     }
 }

@@ -264,6 +264,7 @@ impl Shared {
             body: body.clone(),
             received_at: at,
             scheme: None,
+            trace: None,
         };
         match preset.scheme.verify(&request, &keys, &Context::default()) {
             Ok(_) => Signature::Valid,

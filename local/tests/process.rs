@@ -25,7 +25,14 @@ impl Drop for Hub {
 
 impl Hub {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[], "warn", Stdio::inherit())
+    }
+
+    fn start_with(folder: &Path, arguments: &[&str], levels: &str, log: Stdio) -> Self {
         let mut process = Command::new(PROGRAM)
+            .args(arguments)
+            .env("RUST_LOG", levels)
+            .stderr(log)
             .args(["--listen", "127.0.0.1:0", "--sink", "127.0.0.1:0", "--data"])
             .arg(folder)
             .stdout(Stdio::piped())
@@ -114,5 +121,38 @@ fn it_starts_sends_stops_and_goes_on_however_it_ended() {
         !nobody.status.success() && text(&nobody).contains("no hub answers"),
         "{}",
         text(&nobody)
+    );
+}
+
+#[test]
+fn its_log_is_json_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let written = std::fs::File::create(&log).unwrap();
+    let hub = Hub::start_with(folder.path(), &["--log-format", "json"], "info", written.into());
+    // Nobody has a source yet: it is refused, which is a line.
+    let answer = Command::new(PROGRAM)
+        .args([
+            "send",
+            "quartr",
+            "--url",
+            &hub.url,
+            "--sink-url",
+            &hub.sink,
+            "--key",
+            "hk_wrong",
+            "--data",
+        ])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!answer.status.success());
+    assert!(hub.stop("-INT").0);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let refused = lines.iter().find(|line| line["error_type"] == "unauthorized");
+    assert!(
+        refused.is_some_and(|line| line["level"] == "INFO" && line["status"] == 401),
+        "{text}"
     );
 }

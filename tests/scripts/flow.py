@@ -24,6 +24,9 @@ from standardwebhooks import Webhook
 
 STEPS = 0
 
+# The trace that the provider's messages belong to.
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
 
 def step(what, started=[time.monotonic()]):
     """Says what has just been shown, and how long it took."""
@@ -90,6 +93,7 @@ def signed(secret, message_id, body, at=None):
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Webhook(secret).sign(message_id, at, body.decode()),
         "content-type": "application/json",
+        "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
     }
 
 
@@ -179,6 +183,7 @@ class Flow:
         payload = Webhook(self.webhook_secret).verify(arrived, arrived_headers)
         assert (payload["id"], payload["type"], payload["data"]["id"]) == (event_id, "live.audio.updated", 328350), payload
         assert payload["data"]["title"] == "Q1 – résultats"
+        assert arrived_headers["traceparent"].startswith(f"00-{TRACE}-"), arrived_headers
         step("the event's stream record is delivered, and the foreign package verifies what arrived")
         assert failures(self.hub.invoke("FanOutFunction", event)) == []
         assert self.sink.take() == [], "a repeated batch was delivered again"
@@ -189,6 +194,7 @@ class Flow:
         assert failures(self.hub.invoke("VerifyFunction", self.inbox.event())) == []
         assert self.events.new_records() == [], "a duplicate became an event"
         assert self.receipt(receipt)["status"] == "accepted"
+        assert self.receipt(receipt)["trace"] == TRACE
         assert (self.receipt(again)["status"], self.receipt(again)["event"]) == ("duplicate", event_id)
         step("the same message again is a duplicate")
         deliveries = self.call("GET", f"/v1/events/{event_id}", 200)["deliveries"]
@@ -323,6 +329,46 @@ class Flow:
         step("what is registered is listed, read and deleted")
 
 
+def lines_of(text):
+    """The lines that functions logged, and those of embedded metrics, among what else the machinery around them prints. Every line that
+    begins as an object must be one."""
+    ours = ("{\"timestamp\":", "{\"_aws\":")
+    objects = [json.loads(line) for line in text.splitlines() if line.startswith(ours) or "\"_aws\":" in line]
+    return [o for o in objects if "_aws" not in o], [o for o in objects if "_aws" in o]
+
+
+def check_log(text, organization):
+    """What the functions have logged on the way: JSON, one line for each outcome, with the invocation that it belongs to."""
+    logged, measured = lines_of(text)
+    expected = {"stored", "refused", "accepted", "duplicate", "rejected", "attempt", "answered", "created", "tick"}
+    missing = expected - {line["message"] for line in logged}
+    assert not missing, f"never logged: {missing}"
+    for line in logged:
+        unnamed = {"timestamp", "level", "target", "message"} - line.keys()
+        assert not unnamed, f"{unnamed} is not in {line}"
+        if line["message"] in expected:
+            assert line["span"]["requestId"], line
+            assert line.get("outcome"), line
+        # The example events name others.
+        if line["message"] in ("stored", "accepted", "rejected") and line["organization"] == organization:
+            assert line["trace"] == TRACE and line["source"] and line["receipt"], line
+        if line["message"] == "attempt":
+            assert line["organization"] and line["event"] and line["webhook"] and line["trace"], line
+    step(f"{len(logged)} lines of the log are JSON with ids and the invocation's")
+    metrics = set()
+    for document in measured:
+        for directive in document["_aws"]["CloudWatchMetrics"]:
+            assert directive["Namespace"] == "Hookline", document
+            for name in (metric["Name"] for metric in directive["Metrics"]):
+                values = document[name] if isinstance(document[name], list) else [document[name]]
+                assert values and all(isinstance(value, (int, float)) for value in values), document
+                metrics.add(name)
+            assert all(isinstance(document[name], str) for names in directive["Dimensions"] for name in names), document
+    expected = {"Received", "Verified", "Duplicates", "Rejected", "Deliveries", "FirstAttemptLatency", "DueBacklog", "OldestDue"}
+    assert metrics == expected, metrics ^ expected
+    step(f"{len(measured)} lines of embedded metrics tell all that is measured")
+
+
 def main(arguments):
     mode, endpoint, *rest = arguments
     if (mode, len(rest)) not in (("sam", 0), ("emulator", 1)):
@@ -337,12 +383,17 @@ def main(arguments):
         hub = None
         try:
             hub = hub_class({function: proxy.endpoint for function, proxy in proxies.items()}, log, *rest)
-            Flow(hub, template.client("dynamodb", endpoint), template.client("dynamodbstreams", endpoint)).run()
+            flow = Flow(hub, template.client("dynamodb", endpoint), template.client("dynamodbstreams", endpoint))
+            flow.run()
             denied = {function: proxy.denied for function, proxy in proxies.items() if proxy.denied}
             unused = {function: sorted(proxy.policy.unused()) for function, proxy in proxies.items() if proxy.policy.unused()}
             assert not denied, f"needed and not allowed by the function's role: {denied}"
             assert not unused, f"allowed by the function's role and never needed: {unused}"
             step("each function's role allows what it needs and nothing else")
+            hub.close()
+            hub = None
+            log.seek(0)
+            check_log(log.read(), flow.organization)
         except BaseException:
             log.seek(0)
             sys.stderr.write(log.read()[-20_000:])

@@ -51,6 +51,8 @@ def local_environment(endpoint):
         "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
         # Deliveries may go to plain http on a private address: the sink of the test.
         "HOOKLINE_ALLOW_PRIVATE_DESTINATIONS": "1",
+        # Off by default, since CloudWatch bills them.
+        "EMBEDDED_METRICS": "enabled",
     }
 
 

@@ -2,6 +2,8 @@
 //! Local. Each case makes its own organization, so that all can share one database.
 
 mod deliveries;
+mod history;
+mod lists;
 mod registry;
 mod reverification;
 mod sources;
@@ -28,6 +30,7 @@ pub async fn run(store: &Arc<Dynamo>) {
     sources::sources_their_doors_and_secrets_come_and_go_together(store).await;
     sources::a_source_is_replaced_with_its_doors_and_secrets(store).await;
     sources::the_url_that_a_provider_calls_lies_with_the_secrets(store).await;
+    sources::sources_come_in_pages(store).await;
     sources::of_concurrent_changes_of_a_source_one_wins(store).await;
     webhooks::they_count_their_sets_version(store).await;
     webhooks::one_is_replaced_with_its_secrets(store).await;
@@ -46,6 +49,14 @@ pub async fn run(store: &Arc<Dynamo>) {
     registry::a_change_and_its_entry_in_the_trail_are_one_write(store).await;
     registry::the_audit_trail_is_read_both_ways(store).await;
     registry::a_request_with_an_idempotency_key_is_carried_out_once(store).await;
+    history::what_a_webhook_was_is_kept_with_its_change(store).await;
+    history::what_was_disabled_and_deleted_is_kept(store).await;
+    lists::events_come_page_by_page(store).await;
+    lists::an_event_is_found_by_its_providers_id(store).await;
+    lists::a_place_leads_nowhere_else(store).await;
+    lists::outcomes_come_page_by_page(store).await;
+    lists::deliveries_come_by_webhook_and_by_what_is_unsettled(store).await;
+    lists::answers_are_removed_and_nothing_else(store).await;
 }
 
 fn now() -> Timestamp {
@@ -64,6 +75,7 @@ fn receipt(body: Vec<u8>) -> Receipt {
         body: body.into(),
         received_at: now(),
         scheme: Some("none".into()),
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
     }
 }
 
@@ -77,6 +89,7 @@ pub fn event(organization: &OrganizationId, receipt: Option<ReceiptId>, provider
         receipt,
         received_at: now(),
         hops: 0,
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
         meta: EventMeta {
             id,
             event_type: "a.created".into(),

@@ -12,6 +12,7 @@ pub mod api;
 pub mod contract;
 #[cfg(feature = "deep")]
 pub mod dynamodb_local;
+pub mod log_lines;
 pub mod process;
 pub mod sink;
 pub mod world;

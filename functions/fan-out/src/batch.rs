@@ -16,6 +16,8 @@ use payload::webhook::{Disabled, DisabledReason, Format, Method, Webhook};
 use payload::{Clock, Event, OrganizationId, WebhookId};
 use serde_dynamo::Item;
 use store::{StoreError, item};
+use telemetry::metrics::Outcome;
+use telemetry::{Count, Measured};
 use tokio::sync::Semaphore;
 
 use crate::record::Trouble;
@@ -31,6 +33,7 @@ pub(crate) struct Batch<S, D, C> {
     in_flight: Semaphore,
     /// How many parked deliveries are written at a time.
     parking: Semaphore,
+    pub(crate) measured: Measured,
 }
 
 /// How many parked deliveries of a batch are written at a time: an event may match thousands.
@@ -84,6 +87,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             lanes: Memo::default(),
             in_flight,
             parking: Semaphore::new(PARKING),
+            measured: Measured::default(),
         }
     }
 
@@ -182,10 +186,10 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         match parked {
             // Somebody must look at these; the others are the course of things.
             Parked::NoSecret | Parked::Panic => {
-                tracing::error!(organization = %event.organization, event = %event.id, webhook = %webhook.id, error_type = reason, "delivery parked");
+                tracing::error!(organization = %event.organization, event = %event.id, webhook = %webhook.id, trace = %event.trace(), error_type = reason, outcome = "parked", "delivery parked");
             }
             _ => {
-                tracing::info!(organization = %event.organization, event = %event.id, webhook = %webhook.id, reason, outcome = "parked", "delivery parked");
+                tracing::info!(organization = %event.organization, event = %event.id, webhook = %webhook.id, trace = %event.trace(), reason, outcome = "parked", "delivery parked");
             }
         }
         let _place = self.parking.acquire().await;
@@ -193,7 +197,8 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             // What is not written comes again with the batch; killed in the middle it would come again without an answer.
             return Err(StoreError::Unavailable("no time is left in this invocation".into()));
         }
-        self.record_new(&delivery, None).await
+        self.record_new(&delivery, None).await?;
+        Ok(())
     }
 
     /// Makes the first attempt and records what it came to; or says why there is none.
@@ -248,7 +253,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         }
         first.end(next == Next::Delivered, now);
         drop((place, permit));
-        report::attempt(&delivery, &next);
+        report::attempt(event, &delivery, &next);
         self.record_outcome(event, webhook, &lane, &delivery, &next).await?;
         Ok(None)
     }
@@ -265,7 +270,11 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let tell = !own::is_own(event);
         let ended = matches!(next, Next::Exhausted(_)) && tell;
         let news = ended.then(|| own::event(webhook, News::Exhausted(delivery), self.parts.clock.now()));
-        self.record_new(delivery, news.as_ref()).await?;
+        if self.record_new(delivery, news.as_ref()).await?
+            && let Some(first) = delivery.attempts.first()
+        {
+            self.measured.first_attempt(event.received_at, first.at);
+        }
         let is_throttled = delivery.attempts.last().is_some_and(|attempt| attempt.throttled);
         if *next == Next::Exhausted(Exhaustion::Gone) {
             self.disable(webhook, DisabledReason::Gone).await;
@@ -294,8 +303,9 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 "not sent: the event has gone through {MAX_HOPS} hubs and goes in circles"
             )),
         });
-        tracing::warn!(organization = %event.organization, event = %event.id, webhook = %webhook.id, error_type = "loop", outcome = "exhausted", "delivery ended");
-        self.record_new(&delivery, None).await
+        tracing::warn!(organization = %event.organization, event = %event.id, webhook = %webhook.id, trace = %event.trace(), error_type = "loop", outcome = "exhausted", "delivery ended");
+        self.record_new(&delivery, None).await?;
+        Ok(())
     }
 
     /// Sends the webhook nothing any more, and tells it once. The delivery is recorded already: should this fail, the next one says it.
@@ -326,12 +336,16 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         }
     }
 
-    async fn record_new(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<(), StoreError> {
-        if !self.parts.store.create_delivery(delivery, tell).await? {
+    /// Writes a new delivery and counts it; `false` where it was there already.
+    async fn record_new(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        let is_new = self.parts.store.create_delivery(delivery, tell).await?;
+        if is_new {
+            self.measured.count(Count::Deliveries(counted(delivery)));
+        } else {
             // An earlier run of the same batch, thought dead, was still at work.
-            tracing::debug!(event = %delivery.event, webhook = %delivery.webhook, "the delivery was recorded meanwhile");
+            tracing::debug!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, "the delivery was recorded meanwhile");
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Tells the other processes to leave the webhook alone. The delivery is recorded already: should this fail, the next failure says it.
@@ -370,6 +384,17 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
                 })
             })
             .await
+    }
+}
+
+/// What a new delivery is counted as.
+fn counted(delivery: &Delivery) -> Outcome {
+    match delivery.status {
+        DeliveryStatus::Delivered => Outcome::Delivered,
+        DeliveryStatus::Exhausted => Outcome::Exhausted,
+        DeliveryStatus::Cancelled => Outcome::Cancelled,
+        DeliveryStatus::Due if delivery.attempts.is_empty() => Outcome::Parked,
+        DeliveryStatus::Due => Outcome::Retried,
     }
 }
 

@@ -17,7 +17,9 @@ use futures::FutureExt;
 use payload::Clock;
 use store::stream::{SequenceNumber, checkpoint};
 use store::{Deliveries, DestinationSecrets, HealthLog, WebhookSets};
+use telemetry::Metrics;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use acquaintance::Acquaintances;
 use batch::Batch;
@@ -67,11 +69,17 @@ impl Default for Settings {
 
 /// Delivers events.
 #[derive(Debug)]
-pub struct FanOut<S, D, C>(Arc<Parts<S, D, C>>);
+pub struct FanOut<S, D, C> {
+    parts: Arc<Parts<S, D, C>>,
+    metrics: Metrics,
+}
 
 impl<S, D, C> Clone for FanOut<S, D, C> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            parts: Arc::clone(&self.parts),
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -93,7 +101,7 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
     #[must_use]
     pub fn new(store: S, sender: D, clock: C, settings: Settings) -> Self {
         let breaker = Breaker::new(settings.open_for);
-        Self(Arc::new(Parts {
+        let parts = Arc::new(Parts {
             store,
             sender,
             clock,
@@ -102,7 +110,15 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
             pace: Pace::default(),
             matchers: Matchers::default(),
             acquaintances: Acquaintances::default(),
-        }))
+        });
+        let metrics = Metrics::off();
+        Self { parts, metrics }
+    }
+
+    /// The same function, which tells its numbers there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Handles a batch of the events' stream, its records side by side. What cannot be sent before `deadline` is left to `retry`.
@@ -113,25 +129,35 @@ impl<S: Store, D: Sender, C: Clock> FanOut<S, D, C> {
     /// [checkpoint](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): everything from there on
     /// comes again, and what is recorded by then is not sent again.
     pub async fn handle(&self, event: StreamEvent, deadline: Deadline) -> DynamoDbEventResponse {
-        let batch = Arc::new(Batch::new(Arc::clone(&self.0), deadline));
+        let started = self.parts.clock.now();
+        let batch = Arc::new(Batch::new(Arc::clone(&self.parts), deadline));
         let mut tasks = JoinSet::new();
         let mut first = None;
         for record in event.records.into_iter().filter_map(Record::new) {
             first = first.or_else(|| record.sequence.clone());
             let batch = Arc::clone(&batch);
-            tasks.spawn(async move {
-                let Record { sequence, id, image } = record;
+            let work = async move {
+                let Record {
+                    sequence,
+                    subject,
+                    image,
+                } = record;
                 let worked = AssertUnwindSafe(batch.record(image)).catch_unwind().await;
                 match worked.unwrap_or(Err(Trouble::Panic)) {
                     Ok(()) => None,
                     Err(trouble) => {
-                        record::log(id.as_ref(), &trouble);
+                        record::log(&subject, &trouble);
                         trouble.is_transient().then_some(sequence)
                     }
                 }
-            });
+            };
+            // Its lines are told as this invocation's.
+            tasks.spawn(work.in_current_span());
         }
         let failed = tasks.join_all().await;
+        if let Some(batch) = Arc::into_inner(batch) {
+            self.metrics.tell(started, batch.measured);
+        }
         respond(failed.into_iter().flatten().collect(), first)
     }
 }

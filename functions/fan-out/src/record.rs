@@ -1,8 +1,8 @@
 //! One record of the events' stream, and what can be wrong with it.
 
 use aws_lambda_events::dynamodb::EventRecord;
-use payload::EventId;
 use payload::event::BrokenEvent;
+use payload::{EventId, OrganizationId, TraceId};
 use serde_dynamo::{AttributeValue, Item};
 use store::StoreError;
 use store::stream::SequenceNumber;
@@ -12,8 +12,8 @@ use store::stream::SequenceNumber;
 pub(crate) struct Record {
     /// Where it stands in the stream.
     pub(crate) sequence: Option<SequenceNumber>,
-    /// The event's id, as far as it can be told even of an image that cannot be read.
-    pub(crate) id: Option<EventId>,
+    /// What it announces.
+    pub(crate) subject: Subject,
     /// The event as it was stored.
     pub(crate) image: Item,
 }
@@ -26,15 +26,35 @@ impl Record {
             return None;
         }
         let image = record.change.new_image;
-        let id = match image.inner().get("id") {
-            Some(AttributeValue::S(text)) => text.parse().ok(),
-            _ => None,
-        };
         Some(Self {
             sequence: record.change.sequence_number.and_then(SequenceNumber::new),
-            id,
+            subject: Subject::of(&image),
             image,
         })
+    }
+}
+
+/// The event of a record, as far as it can be told even of an image that cannot be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Subject {
+    id: Option<EventId>,
+    organization: Option<OrganizationId>,
+    trace: Option<TraceId>,
+}
+
+impl Subject {
+    fn of(image: &Item) -> Self {
+        let text = |attribute| match image.inner().get(attribute) {
+            Some(AttributeValue::S(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let id: Option<EventId> = text("id").and_then(|id| id.parse().ok());
+        let trace = text("trace").and_then(TraceId::parse);
+        Self {
+            organization: text("organization").and_then(|id| id.parse().ok()),
+            trace: trace.or_else(|| id.as_ref().map(TraceId::of_event)),
+            id,
+        }
     }
 }
 
@@ -69,10 +89,12 @@ impl Trouble {
 }
 
 /// Logs why a record was not handled, once.
-pub(crate) fn log(id: Option<&EventId>, trouble: &Trouble) {
+pub(crate) fn log(subject: &Subject, trouble: &Trouble) {
     let outcome = if trouble.is_transient() { "retry" } else { "set_aside" };
     tracing::error!(
-        event = id.map(EventId::as_str),
+        organization = subject.organization.as_ref().map(OrganizationId::as_str),
+        event = subject.id.as_ref().map(EventId::as_str),
+        trace = subject.trace.map(tracing::field::display),
         error_type = trouble.error_type(),
         outcome,
         error = %trouble,

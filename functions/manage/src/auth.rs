@@ -1,18 +1,20 @@
-//! Who is calling, and one log line for what came of it.
+//! Who is calling.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
 use payload::organization::{Access, ApiKey, ApiKeyText};
 use payload::{Clock, OrganizationId};
 
-use crate::problem::{ApiError, Cause};
+use crate::log::Line;
+use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// Longer texts are no keys of ours.
@@ -20,12 +22,25 @@ const MAX_KEY_BYTES: usize = 256;
 
 /// The caller of a request that was admitted.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(ApiKey);
+pub(crate) struct Caller {
+    key: ApiKey,
+    text: ApiKeyText,
+}
 
 impl Caller {
     /// The organization whose data the key opens: the only one that a handler may touch.
     pub(crate) fn organization(&self) -> &OrganizationId {
-        &self.0.organization
+        &self.key.organization
+    }
+
+    /// The key that the request was made with.
+    pub(crate) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    /// Its text, which nobody else has.
+    pub(crate) fn text(&self) -> &ApiKeyText {
+        &self.text
     }
 }
 
@@ -35,27 +50,24 @@ pub(crate) async fn admit<S: Store, C: Clock>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let method = request.method().clone();
-    // The route and not the path: what stands in a path is the client's.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let caller = caller(&app.store, request.headers()).await;
+    let line = Line::of(&request);
+    request.extensions_mut().insert(line.trace());
+    let caller = caller(&*app, request.headers()).await;
     let (key, response) = match caller {
         Ok(caller) => {
-            let key = caller.0.clone();
+            let key = caller.key.clone();
             request.extensions_mut().insert(caller);
             (Some(key), next.run(request).await)
         }
         Err(error) => (None, error.into_response()),
     };
-    log(&method, route.as_deref(), key.as_ref(), &response);
+    line.write(key.as_ref(), &response);
     response
 }
 
-/// The key behind the header `Authorization` (RFC 6750). A missing, a malformed and an unknown key are the same to the caller.
-async fn caller<S: Store>(store: &S, headers: &HeaderMap) -> Result<Caller, ApiError> {
+/// The key behind the header `Authorization` (RFC 6750). A missing, a malformed and an unknown key are the same to the caller, and whatever
+/// is sent as a key is looked for, so that the time says nothing either.
+async fn caller<S: Store, C: Clock>(app: &App<S, C>, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(ApiError::Unauthorized);
@@ -63,26 +75,20 @@ async fn caller<S: Store>(store: &S, headers: &HeaderMap) -> Result<Caller, ApiE
     let text = value.to_str().map_err(|_| ApiError::Unauthorized)?;
     let (scheme, key) = text.split_once(' ').ok_or(ApiError::Unauthorized)?;
     let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.len() > MAX_KEY_BYTES {
+    if !scheme.eq_ignore_ascii_case("bearer") || key.len() > MAX_KEY_BYTES {
         return Err(ApiError::Unauthorized);
     }
-    let found = store.key(&ApiKeyText::from_client(key).hash()).await?;
-    found.map(Caller).ok_or(ApiError::Unauthorized)
-}
-
-fn log(method: &Method, route: Option<&str>, key: Option<&ApiKey>, response: &Response) {
-    let status = response.status();
-    let organization = key.map(|key| tracing::field::display(&key.organization));
-    let key = key.map(|key| tracing::field::display(&key.id));
-    let cause = response.extensions().get::<Cause>();
-    let error_type = cause.map(|cause| cause.error_type);
-    let error = cause.and_then(|cause| cause.error.as_deref());
-    let status = status.as_u16();
-    if response.status().is_server_error() {
-        tracing::error!(%method, route, status, organization, key, error_type, error, "failed");
-    } else {
-        tracing::info!(%method, route, status, organization, key, error_type, "answered");
+    let text = ApiKeyText::from_client(key);
+    let hash = text.hash();
+    let key = app.store.key(&hash).await?.ok_or(ApiError::Unauthorized)?;
+    let today = app.clock.now().to_zoned(TimeZone::UTC).date();
+    // One write a day for each key; what it opens does not depend on it.
+    if key.last_used.is_none_or(|day| day < today)
+        && let Err(error) = app.store.note_use(&hash, today).await
+    {
+        tracing::warn!(organization = %key.organization, key = %key.id, error_type = error.error_type(), "the key's use is not noted");
     }
+    Ok(Caller { key, text })
 }
 
 /// A caller whose key may do what its handler does. A handler that asks for one cannot be reached without it, wherever its route is
@@ -106,10 +112,10 @@ macro_rules! callers {
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
                 let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::Unauthorized)?;
-                if caller.0.role.may(Access::$access) {
+                if caller.key.role.may(Access::$access) {
                     Ok(Self(caller))
                 } else {
-                    Err(ApiError::Forbidden(caller.0.role))
+                    Err(ApiError::Forbidden(caller.key.role))
                 }
             }
         }

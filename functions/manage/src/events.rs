@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, EventMeta, HOPS_HEADER, MAX_HOPS, Scope};
 use payload::filter::OPERATIONAL;
 use payload::id::{Identity, random};
-use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::PutEvent;
 
 use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
+use crate::deliveries::DeliveryView;
 use crate::fields::{optional_text, required, text};
+use crate::idempotency::RequestName;
 use crate::openapi::schema::{CommonPayload, Content as AnyContent};
 use crate::problem::ApiError;
 use crate::{App, Store};
@@ -155,11 +156,15 @@ struct Published {
 pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Publisher,
+    Extension(trace): Extension<TraceId>,
     headers: HeaderMap,
+    request: Option<Extension<RequestName>>,
     Json(publication): Json<Publication>,
 ) -> Result<Response, ApiError> {
-    let mut event = publication.into_event(caller.organization(), app.clock.now())?;
+    let request = request.map(|Extension(RequestName(name))| name);
+    let mut event = publication.into_event(caller.organization(), request, app.clock.now())?;
     event.hops = hops(&headers);
+    event.trace = Some(trace);
     let status = match app.store.put_event(&event).await? {
         PutEvent::Stored => StatusCode::ACCEPTED,
         PutEvent::OwnRetry | PutEvent::Duplicate => StatusCode::OK,
@@ -177,12 +182,23 @@ fn hops(headers: &HeaderMap) -> u8 {
 }
 
 impl Publication {
-    fn into_event(self, organization: &OrganizationId, now: Timestamp) -> Result<Event, ApiError> {
+    /// Without an id of its own every publication is an event of its own, but the same `request` with an idempotency key makes the same one
+    /// again, whatever broke off before its answer was kept.
+    fn into_event(
+        self,
+        organization: &OrganizationId,
+        request: Option<String>,
+        now: Timestamp,
+    ) -> Result<Event, ApiError> {
         let event_type = event_type(required(self.event_type, "/type")?)?;
         let data = required(self.data, "/data")?;
         let own_id = optional_text(self.id, "/id", MAX_ID_BYTES)?;
-        // Without an id of its own every publication is an event of its own.
-        let identity = own_id.clone().unwrap_or_else(|| hex::encode(random::<16>()));
+        // No id that a publisher gives has a control character, so that the two never meet.
+        let request = request.map(|name| format!("request\0{name}"));
+        let identity = own_id
+            .clone()
+            .or(request)
+            .unwrap_or_else(|| hex::encode(random::<16>()));
         let id = EventId::compute(organization.as_str(), Identity::ProviderId(&identity), 0);
         let field = |value, pointer: &str| optional_text(value, pointer, MAX_FIELD_BYTES);
         let entity = self.entity.map(EntityFields::check).transpose()?;
@@ -276,50 +292,13 @@ struct View<'a> {
     receipt: Option<&'a ReceiptId>,
     /// When it reached Hookline.
     received_at: Timestamp,
+    /// The trace id under which logs tell of it, and which each attempt carries in `traceparent`.
+    trace: TraceId,
     /// The common payload, byte for byte as it is delivered.
     #[schema(value_type = CommonPayload)]
     event: Box<RawValue>,
     /// What was sent of it, and to which webhooks.
-    deliveries: Vec<DeliveryView<'a>>,
-}
-
-/// One event for one webhook.
-#[derive(Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Delivery)]
-struct DeliveryView<'a> {
-    /// The webhook.
-    #[schema(value_type = WebhookId)]
-    webhook: &'a WebhookId,
-    /// Where it stands.
-    status: DeliveryStatus,
-    /// When it was first recorded.
-    created_at: Timestamp,
-    /// When it is tried next; `null` when it is not.
-    #[schema(required)]
-    next_attempt: Option<Timestamp>,
-    /// What was tried, oldest first.
-    attempts: &'a [Attempt],
-}
-
-impl<'a> DeliveryView<'a> {
-    fn of(delivery: &'a Delivery) -> Self {
-        let Delivery {
-            webhook,
-            status,
-            created_at,
-            next_attempt,
-            attempts,
-            ..
-        } = delivery;
-        Self {
-            webhook,
-            status: *status,
-            created_at: *created_at,
-            next_attempt: *next_attempt,
-            attempts,
-        }
-    }
+    deliveries: Vec<DeliveryView>,
 }
 
 /// Reads one event in the common payload, with its deliveries and their attempts.
@@ -348,8 +327,9 @@ pub(crate) async fn read<S: Store, C: Clock>(
         id: &event.id,
         receipt: event.receipt.as_ref(),
         received_at: event.received_at,
+        trace: event.trace(),
         event: RawValue::from_string(json).map_err(|_| broken)?,
-        deliveries: deliveries.iter().map(DeliveryView::of).collect(),
+        deliveries: deliveries.into_iter().map(DeliveryView::from).collect(),
     };
     Ok(axum::Json(view).into_response())
 }

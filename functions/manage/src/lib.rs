@@ -3,20 +3,30 @@
 //! Every request carries an API key (`Authorization: Bearer hk_…`), and the key alone says whose data it reaches. What belongs to
 //! another organization is answered exactly as what does not exist. Errors are problem details (RFC 9457).
 
+mod audit;
 mod auth;
 mod body;
+mod deliveries;
 mod events;
+mod events_list;
 mod fields;
+mod idempotency;
+mod keys;
+mod log;
 mod merge;
 mod openapi;
 mod page;
 mod problem;
 mod receipts;
 mod reverify;
+mod revision;
+mod rotation;
+mod samples;
 mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod webhooks;
 
 use std::sync::Arc;
@@ -27,9 +37,11 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use payload::Clock;
+use store::history::WebhookHistory;
+use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
-    Deliveries, DestinationSecrets, Events, Keys, RawReceipts, Receipts, Reverification, Secrets, SourceHealths,
-    SourceRegistry, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, RawReceipts, Receipts,
+    Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -48,14 +60,19 @@ pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + D
 impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys> Registrations for T {}
 
 /// Follows what happened, and asks for another verification.
-pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification {}
+pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists {}
 
-impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification> History for T {}
+impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists> History for T {}
+
+/// Lists what happened, by time, and tells by which registrations.
+pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory {}
+
+impl<T: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory> Lists for T {}
 
 /// All that the API does with the tables.
-pub trait Store: Registrations + History + 'static {}
+pub trait Store: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static {}
 
-impl<T: Registrations + History + 'static> Store for T {}
+impl<T: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static> Store for T {}
 
 /// What every handler has at hand.
 #[derive(Debug)]
@@ -72,29 +89,48 @@ openapi::operations! {
         sources::read,
         sources::update,
         sources::delete,
+        sources::rotate_secret,
+        sources::rotate_token,
         reverify::source,
         webhooks::create,
         webhooks::list,
         webhooks::read,
         webhooks::update,
         webhooks::delete,
+        webhooks::rotate_secret,
+        webhooks::test,
         webhooks::test_filter,
+        deliveries::stats,
         events::publish,
+        events_list::list,
         events::read,
+        deliveries::list,
+        deliveries::read,
+        deliveries::remove_answer,
+        trace::read,
+        receipts::list,
         receipts::read,
-        reverify::receipt;
+        reverify::receipt,
+        keys::create,
+        keys::list,
+        keys::read,
+        keys::revoke,
+        audit::list;
+    without_store:
+        samples::list;
     public:
         openapi::openapi_json,
         openapi::reference;
 }
 
 /// The API as a service, for `lambda_http::run` and for an HTTP server alike. docs/openapi.json tells of its operations.
-pub fn router<S: Store, C: Clock>(store: S, clock: C, settings: Settings) -> Router {
+pub fn router<S: Store, C: Clock + Clone>(store: S, clock: C, settings: Settings) -> Router {
     let app = Arc::new(App { store, clock, settings });
     admitted()
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::once::<S, C>))
         // Around the fallbacks too: without a key nobody learns which routes there are.
         .layer(from_fn_with_state(Arc::clone(&app), auth::admit::<S, C>))
         .layer(map_response(set_headers))

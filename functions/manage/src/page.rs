@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::value::{Error as Problem, MapDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
+use store::lists::Span;
 use url::form_urlencoded;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -106,6 +107,12 @@ impl<'de> Deserializer<'de> for Text {
 pub(crate) struct Limit(u16);
 
 impl Limit {
+    pub(crate) fn get(self) -> u16 {
+        self.0
+    }
+    /// The most rows that a page can have.
+    pub(crate) const MOST: usize = MAX_LIMIT as usize;
+
     pub(crate) fn rows(self) -> usize {
         usize::from(self.0)
     }
@@ -149,6 +156,15 @@ pub(crate) enum Order {
     /// Newest first.
     #[default]
     Desc,
+}
+
+impl From<Order> for store::lists::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Asc => Self::Ascending,
+            Order::Desc => Self::Descending,
+        }
+    }
 }
 
 /// A place in a list, as a client holds it: base64url of a little JSON. It names no organization: it is a place within the caller's own
@@ -198,10 +214,10 @@ impl<T> Page<T> {
 }
 
 /// A span of time must have a length: one that ends before it begins is a mistake, and an empty page would hide it.
-pub(crate) fn span(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), ApiError> {
+pub(crate) fn span(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Span, ApiError> {
     match (since, until) {
         (Some(since), Some(until)) if until <= since => Err(ApiError::parameter("until", "must be later than since")),
-        _ => Ok(()),
+        _ => Ok(Span { since, until }),
     }
 }
 

@@ -75,6 +75,18 @@ kinds! {
     InvalidParameter: "invalid-parameter", "A parameter is not valid", UNPROCESSABLE_ENTITY;
     /// As many as there may be.
     LimitReached: "limit-reached", "A limit is reached", CONFLICT;
+    /// A header that cannot be right.
+    InvalidHeader: "invalid-header", "A header is not valid", BAD_REQUEST;
+    /// It is not any more what the change was made for.
+    PreconditionFailed: "precondition-failed", "It was changed meanwhile", PRECONDITION_FAILED;
+    /// A key does not revoke itself.
+    OwnKey: "own-key", "A key does not revoke itself", CONFLICT;
+    /// No secret of the webhook is valid now.
+    NoValidSecret: "no-valid-secret", "The webhook has no valid secret", CONFLICT;
+    /// The same request is carried out at this moment.
+    IdempotencyInProgress: "idempotency-in-progress", "The same request is being carried out", CONFLICT;
+    /// Something else was asked under the same idempotency key.
+    IdempotencyKeyReused: "idempotency-key-reused", "The idempotency key was used for another request", UNPROCESSABLE_ENTITY;
     /// Only what was rejected is verified again.
     NotRejected: "not-rejected", "The receipt is not rejected", CONFLICT;
     /// Changed at the same time.
@@ -133,6 +145,32 @@ pub(crate) enum ApiError {
         /// How many there may be.
         limit: usize,
     },
+    /// A header that cannot be right.
+    #[error("{header}: {problem}")]
+    Header {
+        /// Its name.
+        header: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It is not any more what the change was made for.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// A key does not revoke itself.
+    #[error("a key does not revoke itself")]
+    OwnKey,
+    /// The same request is carried out at this moment.
+    #[error("the request with this idempotency key is being carried out")]
+    IdempotencyInProgress,
+    /// Something else was asked under the same idempotency key.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// No secret of the webhook is valid now.
+    #[error("the webhook has no valid secret")]
+    NoValidSecret,
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made")]
+    NoClient,
     /// Only what was rejected is verified again.
     #[error("the receipt is not rejected: {0}")]
     NotRejected(&'static str),
@@ -184,6 +222,13 @@ impl ApiError {
             Self::Invalid { .. } => "invalid_field",
             Self::Parameter { .. } => "invalid_parameter",
             Self::LimitReached { .. } => "limit_reached",
+            Self::Header { .. } => "invalid_header",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::OwnKey => "own_key",
+            Self::NoValidSecret => "no_valid_secret",
+            Self::NoClient => "no_client",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::NotRejected(_) => "not_rejected",
             Self::NoPublicUrl => "no_public_url",
             Self::BrokenEvent(_) => "broken_event",
@@ -203,10 +248,16 @@ impl ApiError {
             Self::Invalid { .. } => Kind::InvalidField,
             Self::Parameter { .. } => Kind::InvalidParameter,
             Self::LimitReached { .. } => Kind::LimitReached,
+            Self::Header { .. } => Kind::InvalidHeader,
+            Self::PreconditionFailed => Kind::PreconditionFailed,
+            Self::OwnKey => Kind::OwnKey,
+            Self::NoValidSecret => Kind::NoValidSecret,
+            Self::IdempotencyInProgress => Kind::IdempotencyInProgress,
+            Self::IdempotencyKeyReused => Kind::IdempotencyKeyReused,
             Self::NotRejected(_) => Kind::NotRejected,
             Self::Store(StoreError::Conflict) => Kind::Conflict,
             Self::Store(error) if error.is_transient() => Kind::Unavailable,
-            Self::NoPublicUrl | Self::BrokenEvent(_) | Self::Store(_) => Kind::InternalError,
+            Self::NoPublicUrl | Self::NoClient | Self::BrokenEvent(_) | Self::Store(_) => Kind::InternalError,
         }
     }
 
@@ -222,6 +273,16 @@ impl ApiError {
             Self::Malformed(problem) | Self::Invalid { problem, .. } | Self::Parameter { problem, .. } => {
                 return problem.chars().take(MAX_DETAIL_CHARS).collect();
             }
+            Self::Header { header, problem } => return format!("The header {header} {problem}."),
+            Self::PreconditionFailed => "It is not any more what If-Match names. Read it and try again.",
+            Self::NoValidSecret => "Nothing can be sent that is not signed: rotate the secret of the webhook.",
+            Self::OwnKey => "Another admin's key must revoke this one, so that an admin is left.",
+            Self::IdempotencyInProgress => {
+                "The request with this idempotency key is being carried out. Try again in a moment."
+            }
+            Self::IdempotencyKeyReused => {
+                "Something else was asked with this idempotency key. Use a new key for each request."
+            }
             Self::NotRejected(why) => why,
             Self::LimitReached { what, limit } => return format!("An organization has at most {limit} {what}."),
             Self::Store(StoreError::TooLarge { limit }) => {
@@ -229,7 +290,7 @@ impl ApiError {
             }
             Self::Store(StoreError::Conflict) => "It was changed at the same time. Read it and try again.",
             Self::Store(error) if error.is_transient() => "The request could not be carried out now. Try again.",
-            Self::NoPublicUrl | Self::BrokenEvent(_) | Self::Store(_) => {
+            Self::NoPublicUrl | Self::NoClient | Self::BrokenEvent(_) | Self::Store(_) => {
                 "The request could not be carried out. The operator's log says why."
             }
         };

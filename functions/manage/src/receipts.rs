@@ -5,34 +5,40 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use payload::receipt::ReceiptStatus;
+use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::scheme::Proof;
-use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, preset};
-use serde::Serialize;
+use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId, preset};
+use serde::{Deserialize, Serialize};
 use store::StoreError;
+use store::lists::{OutcomesWanted, Place, ReceiptKey, Walk};
 
 use crate::auth::Reader;
 use crate::body::Id;
+use crate::page::{self, Cursor, Limit, Order, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// One HTTP request as it arrived, and what became of it.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Receipt)]
 pub(crate) struct View {
-    /// Its name for machines.
+    /// Its id.
     id: ReceiptId,
-    /// Where it came in.
+    /// The source that it came in through.
     source: SourceId,
     /// When it arrived.
     received_at: Timestamp,
+    /// The trace id under which logs tell of it; absent where the request itself is not kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceId>,
+    /// What became of it.
     #[serde(flatten)]
     pub(crate) status: Status,
 }
 
 /// What is known of a receipt.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ReceiptStatus)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Status {
@@ -58,6 +64,104 @@ pub(crate) enum Status {
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
+}
+
+impl From<ReceiptOutcome> for View {
+    fn from(outcome: ReceiptOutcome) -> Self {
+        Self {
+            id: outcome.id,
+            source: outcome.source,
+            received_at: outcome.received_at,
+            trace: None,
+            status: outcome.status.into(),
+        }
+    }
+}
+
+impl From<ReceiptStatus> for Status {
+    fn from(status: ReceiptStatus) -> Self {
+        match status {
+            ReceiptStatus::Duplicate { event } => Self::Duplicate { event },
+            ReceiptStatus::Rejected { reason, detail, hint } => Self::Rejected { reason, detail, hint },
+            ReceiptStatus::Accepted { event } => Self::Accepted { events: vec![event] },
+        }
+    }
+}
+
+/// The parameters of `GET /v1/receipts`: everything that is given must hold.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReceiptsQuery {
+    /// What became of them.
+    #[param(inline)]
+    status: Option<ListedStatus>,
+    /// The source that they came in through.
+    source: Option<SourceId>,
+    /// They arrived at that time or later.
+    since: Option<Timestamp>,
+    /// They arrived before that time.
+    until: Option<Timestamp>,
+    /// By the time they arrived: newest first (`desc`) or oldest first (`asc`).
+    #[param(inline)]
+    order: Order,
+    /// The most rows of the page.
+    #[param(inline)]
+    limit: Limit,
+    /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<Place<ReceiptKey>>>,
+}
+
+/// What became of a receipt that made no event, or not at first.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ListedStatus {
+    /// Not verified, or not readable.
+    Rejected,
+    /// The same event was there already.
+    Duplicate,
+    /// Rejected at first, and an event since it was verified again.
+    Accepted,
+}
+
+impl ListedStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Duplicate => "duplicate",
+            Self::Accepted => "accepted",
+        }
+    }
+}
+
+/// Lists the receipts that made no event, or not at first.
+///
+/// All others are found as the events that they made.
+#[utoipa::path(
+    get, path = "/v1/receipts", operation_id = "listReceipts", tag = "Receipts",
+    params(ReceiptsQuery),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
+    security(("key" = ["read"])),
+)]
+pub(crate) async fn list<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Reader,
+    Query(query): Query<ReceiptsQuery>,
+) -> Result<axum::Json<Page<View>>, ApiError> {
+    let wanted = OutcomesWanted {
+        source: query.source,
+        status: query.status.map(ListedStatus::as_str),
+    };
+    let walk = Walk {
+        span: page::span(query.since, query.until)?,
+        order: query.order.into(),
+        after: query.cursor.as_ref().map(|Cursor(place)| place),
+        limit: query.limit.rows(),
+    };
+    let found = app.store.outcomes_page(caller.organization(), &wanted, walk).await?;
+    let rows = found.rows.into_iter().map(View::from).collect();
+    Ok(axum::Json(Page::new(rows, found.next)))
 }
 
 /// Tells where a receipt went.
@@ -92,11 +196,10 @@ pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id:
     };
     let status = match outcome.as_ref().map(|outcome| outcome.status.clone()) {
         _ if !events.is_empty() => Status::Accepted { events },
-        Some(ReceiptStatus::Duplicate { event }) => Status::Duplicate { event },
-        Some(ReceiptStatus::Rejected { reason, detail, hint }) => Status::Rejected { reason, detail, hint },
-        Some(ReceiptStatus::Accepted { event }) => Status::Accepted { events: vec![event] },
+        Some(status) => status.into(),
         None => Status::Received,
     };
+    let trace = receipt.as_ref().and_then(|receipt| receipt.trace);
     let (source, received_at) = match (receipt, outcome) {
         (Some(receipt), _) => (receipt.source, receipt.received_at),
         (None, Some(outcome)) => (outcome.source, outcome.received_at),
@@ -106,6 +209,7 @@ pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id:
         id,
         source,
         received_at,
+        trace,
         status,
     })
 }

@@ -13,6 +13,7 @@ use payload::source_health::Again;
 use payload::{Clock, ReceiptId, SourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Id, Json};
 use crate::fields::required;
@@ -27,7 +28,7 @@ pub(crate) const MAX_RECEIPTS: u16 = 500;
 const CONCURRENCY: usize = 16;
 
 /// Which of the receipts that a source rejected.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ReverificationSpan, examples(json!({"since": "2025-03-25T13:00:00Z"})))]
 pub(crate) struct Span {
@@ -87,6 +88,8 @@ pub(crate) async fn receipt<S: Store, C: Clock>(
         }
     }
     let again = Again::new(false);
+    let entry = caller.entry(app.clock.now(), Action::ReceiptReverified, &id, NOTHING, NOTHING);
+    app.store.record(&entry).await?;
     if app.store.ask_again(caller.organization(), &id, &again).await? {
         Ok((StatusCode::ACCEPTED, axum::Json(AskedOne { id })).into_response())
     } else {
@@ -116,6 +119,13 @@ pub(crate) async fn source<S: Store, C: Clock>(
     let since = required(span.since, "/since")?.max(Timestamp::UNIX_EPOCH);
     let (store, organization) = (&app.store, caller.organization());
     sources::find(store, organization, &id).await?;
+    let asked = Span {
+        since: Some(since),
+        after: span.after.clone(),
+    };
+    // Each receipt is marked by a write of its own, so that the entry comes first.
+    let entry = caller.entry(app.clock.now(), Action::SourceReverified, &id, NOTHING, Some(&asked));
+    store.record(&entry).await?;
     let receipts = store
         .rejected_since(organization, &id, since, span.after.as_ref(), MAX_RECEIPTS)
         .await?;

@@ -4,9 +4,8 @@
 
 #[path = "../src/tests/fake.rs"]
 mod fake;
-
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+#[path = "../src/tests/fake_lists.rs"]
+mod fake_lists;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -20,8 +19,12 @@ use payload::organization::{ApiKey, ApiKeyText, Role};
 use payload::{Clock, OrganizationId};
 use serde_json::{Value, json};
 use store::StoreError;
+use telemetry::captured::Captured;
 use tower::ServiceExt;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+#[derive(Clone, Copy)]
 struct FixedClock;
 
 impl Clock for FixedClock {
@@ -30,35 +33,17 @@ impl Clock for FixedClock {
     }
 }
 
-/// What was logged, as JSON.
-#[derive(Debug, Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn taken(&self) -> Vec<Value> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(bytes)
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn untimed(line: &Value) -> Value {
+    let mut line = line.clone();
+    assert!(line.as_object_mut().unwrap().remove("timestamp").is_some());
+    line
 }
 
 async fn call(router: &Router, key: &str, method: &str, path: &str, body: Value) -> Value {
     let request = Request::builder()
         .method(method)
         .uri(path)
+        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
         .header(AUTHORIZATION, format!("Bearer {key}"));
     let request = request
         .header(CONTENT_TYPE, "application/json")
@@ -70,10 +55,8 @@ async fn call(router: &Router, key: &str, method: &str, path: &str, body: Value)
 
 #[tokio::test]
 async fn each_request_is_one_line_with_ids_and_without_secrets() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let format = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-    let _guard = tracing::subscriber::set_default(format.with_writer(move || writer.clone()).finish());
+    let lines = Captured::default();
+    let _guard = tracing::subscriber::set_default(lines.subscriber("trace"));
     let (store, text) = (Fake::default(), ApiKeyText::generate());
     let organization = OrganizationId::generate(FixedClock.now());
     let key = ApiKey::new(organization, Role::Admin, "admin".into(), &text, FixedClock.now());
@@ -88,15 +71,19 @@ async fn each_request_is_one_line_with_ids_and_without_secrets() {
     let source = call(&router, text.expose(), "POST", "/v1/sources", source).await;
     let webhook = json!({"name": "a", "url": "http://127.0.0.1:1/hook"});
     let webhook = call(&router, text.expose(), "POST", "/v1/webhooks", webhook).await;
-    let logged = lines.taken();
-    let line = |method: &str, route: &str, status: u16| {
+    let logged = lines.take_lines();
+    let line = |method: &str, route: &str, status: u16, kind: &str, made: &Value| {
         json!({
-            "message": "answered", "method": method, "route": route, "status": status, "organization": key.organization, "key": key.id
+            kind: made["id"],
+            "message": "answered", "outcome": "answered", "level": "INFO", "target": "manage::log", "trace": TRACE, "method": method, "route": route, "status": status, "organization": key.organization, "key": key.id
         })
     };
     assert_eq!(
-        logged.iter().map(|line| &line["fields"]).collect::<Vec<_>>(),
-        [&line("POST", "/v1/sources", 201), &line("POST", "/v1/webhooks", 201)]
+        logged.iter().map(untimed).collect::<Vec<_>>(),
+        [
+            line("POST", "/v1/sources", 201, "source", &source),
+            line("POST", "/v1/webhooks", 201, "webhook", &webhook)
+        ]
     );
     let said = json!(logged).to_string();
     let shown_once = [&source["receivingUrl"], &webhook["secret"]].map(|value| value.as_str().unwrap());
@@ -115,10 +102,10 @@ async fn each_request_is_one_line_with_ids_and_without_secrets() {
     .await;
     store.tables().fault = Some(StoreError::Unavailable("throttled".into()));
     call(&router, text.expose(), "GET", "/v1/sources", Value::Null).await;
-    let logged = lines.taken();
+    let logged = lines.take_lines();
     let told: Vec<_> = logged
         .iter()
-        .map(|line| (line["level"].clone(), line["fields"]["error_type"].clone()))
+        .map(|line| (line["level"].clone(), line["error_type"].clone()))
         .collect();
     let expected = [
         ("INFO", "unauthorized"),
@@ -126,10 +113,7 @@ async fn each_request_is_one_line_with_ids_and_without_secrets() {
         ("ERROR", "store_unavailable"),
     ];
     assert_eq!(told, expected.map(|(level, kind)| (json!(level), json!(kind))));
-    assert_eq!(
-        logged[2]["fields"]["error"],
-        "the store is not available now: throttled"
-    );
+    assert_eq!(logged[2]["error"], "the store is not available now: throttled");
     let said = json!(logged).to_string();
     for secret in ["hk_stranger", "src_1", "12345678"] {
         assert!(!said.contains(secret), "{secret} in {said}");

@@ -1,6 +1,6 @@
 //! The Lambda function that only the operator invokes. IAM (`lambda:InvokeFunction`) says who that is; nothing public reaches it.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use operate::Operate;
 use serde_json::Value;
 use store::clock::SystemClock;
@@ -8,7 +8,7 @@ use store::clock::SystemClock;
 // One thread: an execution environment handles one invocation at a time, with less than one processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    telemetry::logs::start_function();
     let function = Operate::new(store::connect::dynamo_from_env()?, SystemClock);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| function.handle(event.payload))).await
 }

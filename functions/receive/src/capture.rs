@@ -2,6 +2,7 @@
 
 use lambda_http::http::HeaderMap;
 use lambda_http::http::request::Parts;
+use payload::TraceId;
 use payload::query::{Parameter, parameters};
 use payload::receipt::{Header, HeaderValue, salted_hash};
 use payload::scheme::PARAMETER_PREFIX;
@@ -12,6 +13,11 @@ use crate::{MAX_HEAD_BYTES, Refusal};
 /// The most query parameters that are kept as hashes. A hash is longer than most of them: a query that is full of them must not make the
 /// item too large. What is sent more than once is no good credential anyway.
 const MAX_HASHED_PARAMETERS: usize = 8;
+
+/// The trace that a request with these headers belongs to.
+pub(crate) fn trace(headers: &HeaderMap) -> TraceId {
+    TraceId::of_headers(|name| headers.get_all(name).into_iter().map(|value| value.as_bytes()))
+}
 
 /// Whether the head is short enough to be looked at.
 pub(crate) fn check_size(head: &Parts) -> Result<(), Refusal> {

@@ -17,8 +17,9 @@ use lambda_http::http::{Response, request};
 use lambda_http::{Body, Request, RequestExt};
 use payload::receipt::MAX_BODY_BYTES;
 use payload::source::{Door, IngestToken};
-use payload::{Clock, Receipt, ReceiptId};
+use payload::{Clock, Receipt, ReceiptId, TraceId};
 use store::{Doors, Inbox, StoreError};
+use telemetry::{Count, Measured, Metrics};
 
 use asked::Asked;
 use doors::DoorCache;
@@ -33,6 +34,14 @@ pub struct Receive<S, C> {
     store: S,
     clock: C,
     doors: DoorCache,
+    metrics: Metrics,
+}
+
+/// What a request is given when it arrives.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    received_at: Timestamp,
+    trace: TraceId,
 }
 
 /// What became of a request that was not refused.
@@ -112,7 +121,14 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
             store,
             clock,
             doors: DoorCache::default(),
+            metrics: Metrics::off(),
         }
+    }
+
+    /// The same function, which tells its numbers there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Answers one request:
@@ -135,22 +151,28 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
         // The clock of the replay window: read at arrival, so that a slow write does not make a good timestamp too old.
         let received_at = self.clock.now();
+        let trace = capture::trace(request.headers());
         let (token, door) = match self.door(&request, received_at).await {
             Ok(found) => found,
-            Err(refusal) => return Ok(refuse(&refusal, None)),
+            Err(refusal) => return Ok(refuse(&refusal, None, trace)),
         };
+        let arrival = Arrival { received_at, trace };
         let (head, body) = request.into_parts();
-        Ok(match self.take(&head, body, received_at, &token, &door).await {
+        Ok(match self.take(&head, body, arrival, &token, &door).await {
             Ok(Taken::Stored { id, bytes }) => {
                 tracing::info!(
                     outcome = "stored",
                     receipt = %id,
                     source = %door.source,
                     organization = %door.organization,
+                    %trace,
                     bytes,
                     status = door.success_status,
                     "stored"
                 );
+                let measured = Measured::default();
+                measured.count(Count::Received);
+                self.metrics.tell(received_at, measured);
                 answer::stored(&id, door.success_status)
             }
             Ok(Taken::Asked(asked)) => {
@@ -159,12 +181,13 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
                     outcome = asked.outcome(),
                     source = %door.source,
                     organization = %door.organization,
+                    %trace,
                     status = response.status().as_u16(),
                     "answered"
                 );
                 response
             }
-            Err(refusal) => refuse(&refusal, Some(&door)),
+            Err(refusal) => refuse(&refusal, Some(&door), trace),
         })
     }
 
@@ -191,7 +214,7 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
         &self,
         head: &request::Parts,
         body: Body,
-        received_at: Timestamp,
+        Arrival { received_at, trace }: Arrival,
         token: &IngestToken,
         door: &Door,
     ) -> Result<Taken, Refusal> {
@@ -215,6 +238,7 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
             body,
             received_at,
             scheme: Some(door.scheme.clone()),
+            trace: Some(trace),
         };
         self.store.put_receipt(&receipt).await?;
         Ok(Taken::Stored {
@@ -246,15 +270,15 @@ fn bytes_of(body: Body) -> Bytes {
 }
 
 /// Logs what went wrong, once, and answers. Neither holds the token.
-fn refuse(refusal: &Refusal, door: Option<&Door>) -> Response<Body> {
+fn refuse(refusal: &Refusal, door: Option<&Door>, trace: TraceId) -> Response<Body> {
     let response = answer::refused(refusal);
     let source = door.map(|door| tracing::field::display(&door.source));
     let organization = door.map(|door| tracing::field::display(&door.organization));
     let (status, error_type) = (response.status().as_u16(), refusal.error_type());
     if refusal.is_ours() {
-        tracing::error!(outcome = "failed", error_type, source, organization, status, error = %refusal, "failed");
+        tracing::error!(outcome = "failed", error_type, source, organization, %trace, status, error = %refusal, "failed");
     } else {
-        tracing::info!(outcome = "refused", error_type, source, organization, status, "refused");
+        tracing::info!(outcome = "refused", error_type, source, organization, %trace, status, "refused");
     }
     response
 }

@@ -1,13 +1,14 @@
 //! The Lambda function behind `ANY /in/{token}`.
 
-use lambda_http::{Error, service_fn, tracing};
+use lambda_http::{Error, service_fn};
 use receive::Receive;
 use store::clock::SystemClock;
+use telemetry::Metrics;
 
 // One thread: an execution environment handles one request at a time, with less than one processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let function = Receive::new(store::connect::dynamo_from_env()?, SystemClock);
+    telemetry::logs::start_function();
+    let function = Receive::new(store::connect::dynamo_from_env()?, SystemClock).with_metrics(Metrics::from_env());
     lambda_http::run(service_fn(|request| function.handle(request))).await
 }

@@ -2,9 +2,6 @@
 //! process what the first thread to pass a line wanted of it.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use jiff::Timestamp;
 use lambda_http::{Body, http};
 use payload::receipt::salted_hash;
@@ -13,6 +10,9 @@ use payload::{Clock, OrganizationId, Receipt, SourceId};
 use receive::Receive;
 use serde_json::{Value, json};
 use store::{Doors, Inbox, StoreError};
+use telemetry::captured::Captured;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 struct FixedClock;
 
@@ -41,32 +41,27 @@ impl Inbox for Fake {
     }
 }
 
-/// What was logged.
-#[derive(Debug, Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn request(token: &IngestToken) -> http::request::Builder {
     http::Request::builder()
         .method("POST")
         .uri(format!("/in/{}?q=query", token.expose()))
+        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+}
+
+/// The fields of a line, without what every line has.
+fn fields(line: &Value) -> Value {
+    let mut line = line.clone();
+    for member in ["timestamp", "level", "target"] {
+        assert!(line[member].is_string(), "{line}");
+        line.as_object_mut().unwrap().remove(member);
+    }
+    line
 }
 
 #[tokio::test]
 async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let format = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-    let _guard = tracing::subscriber::set_default(format.with_writer(move || writer.clone()).finish());
+    let lines = Captured::default();
+    let _guard = tracing::subscriber::set_default(lines.subscriber("trace"));
     let (token, stranger) = (IngestToken::generate(), IngestToken::generate());
     let door = Door {
         source: SourceId::generate(Timestamp::UNIX_EPOCH),
@@ -92,7 +87,12 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
         ..store.clone()
     };
     let (source, organization) = (json!(store.door.source), json!(store.door.organization));
+    let numbers = Captured::default();
     let (working, failing) = (Receive::new(store, FixedClock), Receive::new(failing, FixedClock));
+    let (working, failing) = (
+        working.with_metrics(numbers.metrics()),
+        failing.with_metrics(numbers.metrics()),
+    );
     let signed = |token| {
         request(token)
             .header("webhook-signature", "signature")
@@ -121,34 +121,35 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
     ] {
         let asking = http::Request::builder()
             .method(method)
-            .uri(format!("/in/{}{query}", token.expose()));
+            .uri(format!("/in/{}{query}", token.expose()))
+            .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
         working.handle(asking.body(Body::Empty).unwrap()).await.unwrap();
     }
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = lines.take();
     let logged: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<Value> = logged.iter().map(|line| line["fields"].clone()).collect();
+    let told: Vec<Value> = logged.iter().map(fields).collect();
     assert_eq!(
         told,
         [
             json!({
                 "message": "stored", "outcome": "stored", "receipt": stored["id"], "source": source, "organization": organization,
-                "bytes": 7, "status": 202
+                "bytes": 7, "status": 202, "trace": TRACE
             }),
-            json!({"message": "refused", "outcome": "refused", "error_type": "unknown_token", "status": 404}),
+            json!({"message": "refused", "outcome": "refused", "error_type": "unknown_token", "status": 404, "trace": TRACE}),
             json!({
                 "message": "refused", "outcome": "refused", "error_type": "missing_header", "source": source,
-                "organization": organization, "status": 400
+                "organization": organization, "status": 400, "trace": TRACE
             }),
             json!({
                 "message": "failed", "outcome": "failed", "error_type": "store_unavailable", "source": source,
-                "organization": organization, "status": 503, "error": "the store is not available now: throttled"
+                "organization": organization, "status": 503, "trace": TRACE, "error": "the store is not available now: throttled"
             }),
-            json!({"message": "answered", "outcome": "probe", "source": source, "organization": organization, "status": 200}),
-            json!({"message": "answered", "outcome": "handshake", "source": source, "organization": organization, "status": 200}),
+            json!({"message": "answered", "outcome": "probe", "source": source, "organization": organization, "status": 200, "trace": TRACE}),
+            json!({"message": "answered", "outcome": "handshake", "source": source, "organization": organization, "status": 200, "trace": TRACE}),
             json!({
                 "message": "refused", "outcome": "refused", "error_type": "handshake_refused", "source": source,
-                "organization": organization, "status": 403
+                "organization": organization, "status": 403, "trace": TRACE
             }),
         ]
     );
@@ -165,4 +166,11 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
     ] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+    // One was stored, and nothing else is counted here.
+    let numbers = numbers.take_lines();
+    assert_eq!(numbers.len(), 1);
+    assert_eq!(
+        (&numbers[0]["Received"], &numbers[0]["_aws"]["Timestamp"]),
+        (&json!(1), &json!(1_742_909_460_000_i64))
+    );
 }

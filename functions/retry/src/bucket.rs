@@ -57,6 +57,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Ok(page) => page,
             Err(error) => return log_trouble(bucket, &error),
         };
+        if let Some(oldest) = page.first() {
+            // What one look saw, and not all that there may be: counting costs reads.
+            self.measured.due(page.len(), now.duration_since(oldest.at));
+        }
         let held = match store
             .take_lease(bucket, &self.owner, now, later(now, settings.lease))
             .await

@@ -13,6 +13,8 @@ use payload::own::{self, News};
 use payload::webhook::Webhook;
 use payload::{Clock, Event, EventId, WebhookId};
 use store::{StoreError, WebhookSet};
+use telemetry::Count;
+use telemetry::metrics::Outcome as Counted;
 
 use crate::bucket::{Page, live};
 use crate::lane::Lane;
@@ -154,7 +156,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             .into_iter()
             .map(|(mut delivery, event)| {
                 let next = schedule.settle(&mut delivery, outcome.clone(), now, Jitter::random());
-                report::attempt(&delivery, &next);
+                report::attempt(&event, &delivery, &next);
                 (delivery, next, event)
             })
             .collect();
@@ -188,7 +190,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<bool, StoreError> {
         let tell = matches!(next, Next::Exhausted(_)) && !own::is_own(event);
         let news = tell.then(|| own::event(webhook, News::Exhausted(delivery), self.parts.clock.now()));
-        if !self.write(delivery, news.as_ref()).await? {
+        if !self.write(delivery, Some(event.trace()), news.as_ref()).await? {
             return Ok(false);
         }
         self.count(|summary| match next {
@@ -196,6 +198,14 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Next::RetryAt(_) => summary.retried += 1,
             Next::Exhausted(_) => summary.exhausted += 1,
         });
+        self.measured.count(Count::Deliveries(match next {
+            Next::Delivered => Counted::Delivered,
+            Next::RetryAt(_) => Counted::Retried,
+            Next::Exhausted(_) => Counted::Exhausted,
+        }));
+        if let [first] = delivery.attempts.as_slice() {
+            self.measured.first_attempt(event.received_at, first.at);
+        }
         Ok(true)
     }
 }

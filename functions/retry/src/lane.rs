@@ -11,8 +11,10 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
 use payload::webhook::Webhook;
-use payload::{Clock, Event, EventId, WebhookId, own};
+use payload::{Clock, Event, EventId, TraceId, WebhookId, own};
 use store::StoreError;
+use telemetry::Count;
+use telemetry::metrics::Outcome;
 use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::bucket::{Page, live, log_trouble};
@@ -130,7 +132,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             .await;
         let result = match tried {
             Ok(result) => result,
-            Err(_) => self.set_aside(&mut delivery, "panic").await,
+            Err(_) => self.set_aside(&mut delivery, None, "panic").await,
         };
         if let Err(error) = result {
             self.trouble(held, event, webhook, &error);
@@ -162,22 +164,22 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let (event, credentials) =
             tokio::join!(self.parts.store.event(&delivery.event), self.credentials(page, webhook));
         let Some(event) = event?.filter(|event| event.organization == delivery.organization) else {
-            return self.exhaust(delivery, "event_gone").await;
+            return self.exhaust(delivery, None, "event_gone").await;
         };
         let Ok(message) = Message::render(&event, webhook.format, webhook.method) else {
-            return self.exhaust(delivery, "event_broken").await;
+            return self.exhaust(delivery, Some(event.trace()), "event_broken").await;
         };
         let credentials = match credentials {
             Ok(credentials) if credentials.suffice_for(&message) => credentials,
             Err(error) if error.is_transient() => return Err(error),
-            Ok(_) | Err(_) => return self.set_aside(delivery, "no_valid_secret").await,
+            Ok(_) | Err(_) => return self.set_aside(delivery, Some(event.trace()), "no_valid_secret").await,
         };
         let request = credentials.request(&event, webhook, &message);
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
         let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);
         let next = schedule.settle(delivery, outcome, self.parts.clock.now(), Jitter::random());
-        report::attempt(delivery, &next);
+        report::attempt(&event, delivery, &next);
         self.learn(lane, delivery, &next, patience);
         if self.finish(delivery, &next, &event, webhook).await? {
             self.note_outcome(lane, delivery, &next, webhook, failing_since, !own::is_own(&event))
@@ -249,38 +251,56 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery.status = DeliveryStatus::Cancelled;
         delivery.next_attempt = None;
         tracing::info!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "cancelled", "delivery ended");
-        if self.write(delivery, None).await? {
+        if self.write(delivery, None, None).await? {
             self.count(|summary| summary.cancelled += 1);
+            self.measured.count(Count::Deliveries(Outcome::Cancelled));
         }
         Ok(())
     }
 
-    async fn exhaust(&self, delivery: &mut Delivery, why: &'static str) -> Result<(), StoreError> {
+    async fn exhaust(
+        &self,
+        delivery: &mut Delivery,
+        trace: Option<TraceId>,
+        why: &'static str,
+    ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Exhausted;
         delivery.next_attempt = None;
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "exhausted", error_type = why, "delivery ended");
-        if self.write(delivery, None).await? {
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "exhausted", error_type = why, "delivery ended");
+        if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.exhausted += 1);
+            self.measured.count(Count::Deliveries(Outcome::Exhausted));
         }
         Ok(())
     }
 
     /// Puts off what cannot be attempted for reasons of our own, so that it neither ends nor stands in the way of the rest.
-    pub(crate) async fn set_aside(&self, delivery: &mut Delivery, why: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn set_aside(
+        &self,
+        delivery: &mut Delivery,
+        trace: Option<TraceId>,
+        why: &'static str,
+    ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Due;
         delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "set_aside", error_type = why, "delivery not attempted");
-        if self.write(delivery, None).await? {
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "set_aside", error_type = why, "delivery not attempted");
+        if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.set_aside += 1);
+            self.measured.count(Count::Deliveries(Outcome::Parked));
         }
         Ok(())
     }
 
     /// Writes the delivery under the fence of the lease, and what is to be told of it. `false` when it is no longer ours to write.
-    pub(crate) async fn write(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+    pub(crate) async fn write(
+        &self,
+        delivery: &Delivery,
+        trace: Option<TraceId>,
+        tell: Option<&Event>,
+    ) -> Result<bool, StoreError> {
         let written = self.parts.store.update_delivery(delivery, tell).await?;
         if !written {
-            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, error_type = "lease_lost", "the outcome is not written: the delivery is another's");
+            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), error_type = "lease_lost", "the outcome is not written: the delivery is another's");
             self.count(|summary| summary.lost += 1);
         }
         Ok(written)

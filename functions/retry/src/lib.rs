@@ -21,6 +21,7 @@ use payload::delivery::DUE_BUCKETS;
 use payload::id::random;
 use payload::{Clock, OrganizationId};
 use store::{Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, WebhookSets};
+use telemetry::{Measured, Metrics};
 use tokio::sync::Semaphore;
 
 /// What this step may do with the tables.
@@ -108,6 +109,7 @@ pub struct Retry<S, D, C> {
     patience: Breaker,
     /// When webhooks that take only so many requests may next be sent to.
     pace: Pace,
+    metrics: Metrics,
 }
 
 /// One invocation.
@@ -118,6 +120,7 @@ struct Tick<'a, S, D, C> {
     in_flight: Semaphore,
     by_organization: Mutex<HashMap<OrganizationId, Arc<Semaphore>>>,
     summary: Mutex<Summary>,
+    measured: Measured,
 }
 
 impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
@@ -131,13 +134,21 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             settings,
             patience: Breaker::new(Duration::ZERO),
             pace: Pace::default(),
+            metrics: Metrics::off(),
         }
+    }
+
+    /// The same function, which tells its numbers there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Tries what is due until nothing is, or too little time is left before `deadline` for another attempt.
     ///
     /// It never fails: what could not be done is still due, and the next tick comes within a minute.
     pub async fn handle(&self, deadline: Deadline) -> Summary {
+        let started = self.clock.now();
         let tick = Tick {
             parts: self,
             owner: format!("{:032x}", u128::from_be_bytes(random())),
@@ -145,10 +156,12 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             in_flight: Semaphore::new(self.settings.in_flight),
             by_organization: Mutex::default(),
             summary: Mutex::default(),
+            measured: Measured::default(),
         };
         stream::iter(shuffled_buckets())
             .for_each_concurrent(self.settings.buckets_at_once, |bucket| tick.bucket(bucket))
             .await;
+        self.metrics.tell(started, tick.measured);
         let summary = tick.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
         if summary != Summary::default() {
             tracing::info!(
@@ -160,6 +173,7 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
                 set_aside = summary.set_aside,
                 left = summary.left,
                 lost = summary.lost,
+                outcome = "worked",
                 "tick"
             );
         }

@@ -1,23 +1,19 @@
 //! The Lambda function behind the minute's schedule.
 
 use std::convert::Infallible;
-use std::{env, panic};
+use std::env;
 
 use delivery::{Client, Deadline, Destinations, Guard, HttpSender, guard};
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use payload::Clock;
 use retry::{Retry, Settings};
 use store::clock::SystemClock;
+use telemetry::Metrics;
 
 // One thread: an execution environment handles one tick at a time, with less than one processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    // A panic's message can hold a piece of what was being delivered: its place is enough to find it.
-    panic::set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string);
-        tracing::error!(error_type = "panic", place, "panicked");
-    }));
+    telemetry::logs::start_function();
     let destinations = Destinations::from_setting(env::var(guard::ALLOW_PRIVATE_VARIABLE).ok().as_deref());
     let guard = Guard::new(destinations)
         .without_host_of(&env::var("PUBLIC_URL").unwrap_or_default())
@@ -28,7 +24,8 @@ async fn main() -> Result<(), Error> {
         sender,
         SystemClock,
         Settings::default(),
-    );
+    )
+    .with_metrics(Metrics::from_env());
     // What the schedule sends says nothing but that a minute has passed.
     lambda_runtime::run(service_fn(
         |LambdaEvent { context, .. }: LambdaEvent<serde_json::Value>| {

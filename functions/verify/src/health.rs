@@ -194,6 +194,7 @@ impl<S: Events + SourceHealthLog, C: Clock> Verify<S, C> {
             source = %source.id,
             organization = %source.organization,
             event = %event.id,
+            trace = %event.trace(),
             rejected_in_a_row = health.rejected_in_a_row,
             ?put,
             "a source rejects everything"

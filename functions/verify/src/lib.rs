@@ -18,10 +18,14 @@ use payload::source_health::Again;
 use payload::{Clock, Event, EventId, Receipt, SourceId};
 use store::stream::{SequenceNumber, checkpoint};
 use store::{Events, PutEvent, Receipts, Secrets, SourceHealthLog, Sources, StoreError};
+use telemetry::{Count, Measured, Metrics};
 
 use decide::{HintBudget, Origin, Rejected};
 use health::{Known, Sign, Tally};
 use record::{Record, Subject, Trouble};
+
+/// The reason of a receipt that cannot be handled at all.
+const SET_ASIDE: &str = "set_aside";
 
 /// How many sources are read, and how many receipts are handled, at the same time.
 const CONCURRENCY: usize = 16;
@@ -33,6 +37,7 @@ pub struct Verify<S, C> {
     clock: C,
     /// What this process knows of the health of sources.
     known: Known,
+    metrics: Metrics,
 }
 
 /// What each source of a batch is verified with, or why that could not be read.
@@ -43,6 +48,7 @@ type Origins = HashMap<SourceId, Result<Origin, Trouble>>;
 struct Batch {
     origins: Origins,
     hints: HintBudget,
+    measured: Measured,
 }
 
 /// A record that has to come again, and where it stands in the stream.
@@ -65,6 +71,16 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// What is counted of it. An earlier try of the same record was counted then.
+    fn counted(&self) -> Option<Count> {
+        match self {
+            Self::Accepted(_) => Some(Count::Verified),
+            Self::OwnRetry(_) => None,
+            Self::Duplicate(_) => Some(Count::Duplicates),
+            Self::Rejected(rejected) => Some(Count::Rejected(rejected.reason)),
+        }
+    }
+
     /// What is to be recorded of the receipt. What is accepted at once has its event and needs nothing else; what is accepted later takes
     /// the place of its rejection.
     fn status(&self, again: Option<&Again>) -> Option<ReceiptStatus> {
@@ -89,7 +105,14 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             store,
             clock,
             known: Known::default(),
+            metrics: Metrics::off(),
         }
+    }
+
+    /// The same function, which tells its numbers there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Handles a batch of the inbox's stream.
@@ -102,10 +125,12 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
     ///
     /// Then it is noted once for each source how it does. That is a courtesy: when it fails, it is logged, and the batch is done.
     pub async fn handle(&self, event: StreamEvent) -> DynamoDbEventResponse {
+        let started = self.clock.now();
         let records: Vec<Record> = event.records.into_iter().filter_map(Record::read).collect();
         let batch = Batch {
             origins: self.origins(&records).await,
             hints: HintBudget::default(),
+            measured: Measured::default(),
         };
         let first = records.iter().filter_map(|record| record.sequence.clone()).min();
         let settled: Vec<Result<Option<Sign>, Failed>> = stream::iter(records)
@@ -121,6 +146,7 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             }
         }
         self.note_health(tally, &batch.origins).await;
+        self.metrics.tell(started, batch.measured);
         respond(failed, first)
     }
 
@@ -177,7 +203,11 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
         let settled = if trouble.is_transient() {
             Err(trouble)
         } else {
-            self.set_aside(subject.as_ref(), &trouble).await
+            let set_aside = self.set_aside(subject.as_ref(), &trouble).await;
+            if set_aside.is_ok() {
+                batch.measured.count(Count::Rejected(SET_ASIDE));
+            }
+            set_aside
         };
         // Poison says nothing of its source: it is ours.
         let Err(trouble) = settled else { return Ok(None) };
@@ -187,6 +217,7 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             receipt = subject.as_ref().map(|subject| tracing::field::display(&subject.id)),
             source = subject.as_ref().map(|subject| tracing::field::display(&subject.source)),
             organization = subject.as_ref().map(|subject| tracing::field::display(&subject.organization)),
+            trace = subject.as_ref().and_then(|subject| subject.trace).map(tracing::field::display),
             error = %trouble,
             "to be tried again"
         );
@@ -220,6 +251,9 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             self.store.put_outcome(&outcome).await?;
         }
         log(receipt, again, &outcome);
+        if let Some(counted) = outcome.counted() {
+            batch.measured.count(counted);
+        }
         let exists = origin.source_of(receipt).is_some();
         Ok(exists.then(|| Sign::of(receipt, again, &outcome, now)).flatten())
     }
@@ -250,6 +284,7 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             id,
             organization,
             source,
+            ..
         }) = subject
         {
             let detail = format!("{}: {trouble}", trouble.error_type());
@@ -258,7 +293,7 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
                 organization: organization.clone(),
                 source: source.clone(),
                 status: ReceiptStatus::Rejected {
-                    reason: "set_aside".into(),
+                    reason: SET_ASIDE.into(),
                     detail,
                     hint: None,
                 },
@@ -277,6 +312,7 @@ impl<S: Sources + Secrets + Events + Receipts + SourceHealthLog, C: Clock> Verif
             receipt = subject.map(|subject| tracing::field::display(&subject.id)),
             source = subject.map(|subject| tracing::field::display(&subject.source)),
             organization = subject.map(|subject| tracing::field::display(&subject.organization)),
+            trace = subject.and_then(|subject| subject.trace).map(tracing::field::display),
             recorded,
             error = %trouble,
             "set aside"
@@ -294,18 +330,19 @@ fn log(receipt: &Receipt, again: Option<&Again>, outcome: &Outcome) {
         ..
     } = receipt;
     let again = again.is_some();
+    let trace = receipt.trace.map(tracing::field::display);
     match outcome {
         Outcome::Accepted(event) => {
-            tracing::info!(outcome = "accepted", receipt = %id, %source, %organization, %event, again, "accepted")
+            tracing::info!(outcome = "accepted", receipt = %id, %source, %organization, trace, %event, again, "accepted")
         }
         Outcome::OwnRetry(event) => {
-            tracing::info!(outcome = "own_retry", receipt = %id, %source, %organization, %event, again, "own retry")
+            tracing::info!(outcome = "own_retry", receipt = %id, %source, %organization, trace, %event, again, "own retry")
         }
         Outcome::Duplicate(event) => {
-            tracing::info!(outcome = "duplicate", receipt = %id, %source, %organization, %event, again, "duplicate")
+            tracing::info!(outcome = "duplicate", receipt = %id, %source, %organization, trace, %event, again, "duplicate")
         }
         Outcome::Rejected(Rejected { reason, detail, hint }) => {
-            tracing::warn!(outcome = "rejected", receipt = %id, %source, %organization, reason, detail, hint, again, "rejected");
+            tracing::warn!(outcome = "rejected", receipt = %id, %source, %organization, trace, reason, detail, hint, again, "rejected");
         }
     }
 }

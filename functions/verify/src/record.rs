@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use payload::source_health::Again;
-use payload::{OrganizationId, Receipt, ReceiptId, SourceId};
+use payload::{OrganizationId, Receipt, ReceiptId, SourceId, TraceId};
 use serde_dynamo::{AttributeValue, Item};
 use store::stream::SequenceNumber;
 use store::{StoreError, item};
@@ -32,6 +32,8 @@ pub(crate) struct Subject {
     pub(crate) id: ReceiptId,
     pub(crate) organization: OrganizationId,
     pub(crate) source: SourceId,
+    /// The trace that it belongs to, where that is known.
+    pub(crate) trace: Option<TraceId>,
 }
 
 /// Why a record cannot be handled.
@@ -106,6 +108,10 @@ impl Subject {
             id: id(image, "id")?,
             organization: id(image, "organization")?,
             source: id(image, "source")?,
+            trace: match image.inner().get("trace") {
+                Some(AttributeValue::S(text)) => TraceId::parse(text),
+                _ => None,
+            },
         })
     }
 }

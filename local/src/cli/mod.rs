@@ -26,6 +26,37 @@ pub struct Cli {
     /// The folder of the data; it is made when it is missing.
     #[arg(long, global = true, value_name = "DIR", default_value = ".hookline")]
     data: PathBuf,
+    /// How log lines look, on standard error. `RUST_LOG` says which there are: warnings and errors, unless it says otherwise.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "HOOKLINE_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    log_format: LogFormat,
+}
+
+/// [`telemetry::logs::Format`] as it is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, as a deployed function writes it.
+    Json,
+}
+
+impl Cli {
+    /// How log lines are to look.
+    #[must_use]
+    pub fn log_format(&self) -> telemetry::logs::Format {
+        match self.log_format {
+            LogFormat::Text => telemetry::logs::Format::Text,
+            LogFormat::Json => telemetry::logs::Format::Json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -67,6 +67,7 @@ pub(super) fn wire(
     url: &str,
 ) -> Result<Functions, HubError> {
     let clock = || SharedClock(Arc::clone(&options.clock));
+    let metrics = || options.metrics.clone();
     let function = |binary: &'static str| template.function(binary).ok_or(HubError::NoFunction(binary));
     let store = |binary| Ok::<_, HubError>(store(engine, &function(binary)?.environment));
     let timeout = |binary| Ok::<_, HubError>(function(binary)?.timeout);
@@ -89,7 +90,7 @@ pub(super) fn wire(
     let sender = HttpSender::new(client.build()?, clock());
     let public_url: PublicUrl = url.parse()?;
 
-    let receive = receive_handler(Receive::new(store("receive")?, clock()));
+    let receive = receive_handler(Receive::new(store("receive")?, clock()).with_metrics(metrics()));
     let router = manage::router(
         store("manage")?,
         clock(),
@@ -106,9 +107,11 @@ pub(super) fn wire(
             timeout: function.timeout,
         })
     };
-    let verify = Arc::new(Verify::new(store("verify")?, clock()));
-    let fan_out = FanOut::new(store("fan-out")?, sender.clone(), clock(), options.fan_out.clone());
-    let retry = Arc::new(Retry::new(store("retry")?, sender, clock(), options.retry.clone()));
+    let verify = Arc::new(Verify::new(store("verify")?, clock()).with_metrics(metrics()));
+    let fan_out =
+        FanOut::new(store("fan-out")?, sender.clone(), clock(), options.fan_out.clone()).with_metrics(metrics());
+    let retry = Retry::new(store("retry")?, sender, clock(), options.retry.clone());
+    let retry = Arc::new(retry.with_metrics(metrics()));
     let (verify_handler, fan_out_handler): (Handler, Handler) = (
         Arc::new(move |event| {
             let verify = Arc::clone(&verify);

@@ -16,6 +16,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use store::Dynamo;
 use store::clock::SystemClock;
+use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -58,6 +59,8 @@ pub struct HubOptions {
     /// Where stream records go that could not be handled; `None` is `failed` in the folder of the data, or for data in memory a folder of
     /// its own in the system's folder for temporary files.
     pub failed: Option<PathBuf>,
+    /// Where the functions tell their numbers, if anywhere.
+    pub metrics: Metrics,
 }
 
 impl HubOptions {
@@ -79,6 +82,7 @@ impl HubOptions {
             backoff: Backoff::default(),
             ticking: true,
             failed: None,
+            metrics: Metrics::off(),
         })
     }
 

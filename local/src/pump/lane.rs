@@ -101,7 +101,7 @@ async fn work_off(shared: &Arc<Shared>, items: Vec<Item>) -> bool {
             _ => "ReportBatchItemFailures".into(),
         };
         let next = decide(&shared.mapping, batch.items.len(), batch.failures, &outcome);
-        tracing::warn!(error_type = "batch_failed", mapping = %shared.mapping.id, records = batch.items.len(), ?outcome, ?next, "a batch failed");
+        tracing::warn!(error_type = "batch_failed", mapping = %shared.mapping.id, records = batch.items.len(), failure = ?outcome, ?next, "a batch failed");
         match next {
             Next::Retry { from, failures } => {
                 shared.finish(batch.items.drain(..from).map(|item| item.ordinal));

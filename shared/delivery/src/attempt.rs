@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use payload::delivery::{Attempt, AttemptError};
 use payload::webhook::{DestinationHeader, DestinationUrl, Format, Method};
-use payload::{Clock, EventId, outbound};
+use payload::{Clock, EventId, TraceId, outbound};
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -28,6 +28,7 @@ pub const KEPT_ANSWER_BYTES: usize = 4 * 1024;
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const HOPS: HeaderName = HeaderName::from_static(payload::event::HOPS_HEADER);
+const TRACEPARENT: HeaderName = HeaderName::from_static(payload::trace::TRACEPARENT_HEADER);
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// What is to be sent where.
@@ -47,6 +48,8 @@ pub struct Request<'a> {
     pub format: Format,
     /// How many hubs the event has gone through before.
     pub hops: u8,
+    /// The trace that the event belongs to.
+    pub trace: TraceId,
 }
 
 /// What an attempt came to.
@@ -182,6 +185,9 @@ fn headers(at: Timestamp, request: Request<'_>, signed: Option<&[u8]>) -> Result
     // Ours come last: nothing takes their place.
     // Also to chats: what a team takes for one may be another hub.
     headers.insert(HOPS, HeaderValue::from(u16::from(request.hops) + 1));
+    if let Ok(traceparent) = HeaderValue::from_str(&request.trace.traceparent()) {
+        headers.insert(TRACEPARENT, traceparent);
+    }
     headers.extend(
         request
             .message

@@ -67,6 +67,7 @@ impl Credentials {
             message,
             format: webhook.format,
             hops: event.hops,
+            trace: event.trace(),
         }
     }
 }

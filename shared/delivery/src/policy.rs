@@ -452,6 +452,7 @@ mod tests {
             id: WebhookId::generate(at(0)),
             organization: OrganizationId::generate(at(0)),
             name: "w".into(),
+            description: None,
             url: payload::webhook::DestinationUrl::parse("https://a.example/", HttpPolicy::HttpsOnly).unwrap(),
             filter: Default::default(),
             format: Default::default(),

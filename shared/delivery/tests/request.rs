@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use delivery::{Client, Destinations, Guard, HttpSender, Request, Sender};
+use payload::TraceId;
 use payload::clock::Clock;
 use payload::delivery::AttemptError;
 use payload::outbound::{SigningKey, sign};
@@ -49,6 +50,7 @@ async fn the_request_is_signed_and_says_who_we_are() {
         message: &message,
         format: Format::Raw,
         hops: 0,
+        trace: TraceId::of_event(&event),
     };
     let outcome = HttpSender::new(open_client(), Fixed).send(request, LONG).await;
     assert_eq!(
@@ -65,6 +67,10 @@ async fn the_request_is_signed_and_says_who_we_are() {
         .map(|(n, v)| (n.to_ascii_lowercase(), v))
         .collect();
     headers.sort();
+    // Under another parent id each time.
+    let traceparent = headers.iter().position(|(name, _)| name == "traceparent").unwrap();
+    let (_, traceparent) = headers.remove(traceparent);
+    assert_eq!(TraceId::of_traceparent(traceparent), Some(TraceId::of_event(&event)));
     let key = SigningKey::parse(&support::SECRET.into()).unwrap();
     let signature = sign(&[key], event.as_str(), at(), &body);
     let host = server.address.to_string();

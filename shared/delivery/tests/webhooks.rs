@@ -10,6 +10,7 @@ use bytes::Bytes;
 use delivery::format::Rejection;
 use delivery::policy::Exhaustion;
 use delivery::{Jitter, Message, Next, Outcome, Request, Schedule, SignedPart};
+use payload::TraceId;
 use payload::delivery::AttemptError;
 use payload::outbound::{SigningKey, sign};
 use payload::webhook::{DestinationHeader, Format, Method};
@@ -46,6 +47,7 @@ async fn send(server: &Server, format: Format, message: &Message, headers: &[Des
         message,
         format,
         hops,
+        trace: TraceId::of_event(&event),
     };
     delivery::attempt::attempt(&open_client(), at(), request, LONG).await
 }
@@ -127,7 +129,16 @@ async fn a_destinations_headers_arrive_beside_ours() {
     assert_eq!(found["x-team"], ["a, b; c=\"d\""]);
     assert_eq!(found["accept"], ["application/problem+json"]);
     assert_eq!(found["hookline-hops"], ["4"]);
-    for ours in ["content-type", "user-agent", "webhook-id", "webhook-signature", "host"] {
+    let trace = TraceId::of_traceparent(&found["traceparent"][0]);
+    assert_eq!(trace, Some(TraceId::of_event(&event())));
+    for ours in [
+        "content-type",
+        "user-agent",
+        "webhook-id",
+        "webhook-signature",
+        "host",
+        "traceparent",
+    ] {
         assert_eq!(found[ours].len(), 1, "{ours}");
     }
 }
@@ -139,6 +150,8 @@ async fn none_takes_the_place_of_ours() {
         "Webhook-Signature",
         "webhook-timestamp",
         "hookline-hops",
+        "traceparent",
+        "Tracestate",
         "content-type",
         "Content-Length",
         "host",
@@ -163,6 +176,7 @@ async fn what_must_be_signed_is_not_sent_without_a_key() {
         message: &message(),
         format: Format::Raw,
         hops: 0,
+        trace: TraceId::of_event(&event),
     };
     let outcome = delivery::attempt::attempt(&open_client(), at(), request, LONG).await;
     assert_eq!(outcome.attempt.error, Some(AttemptError::Blocked));

@@ -121,6 +121,7 @@ impl Request {
             body: body.into(),
             received_at: at,
             scheme: Some(preset.scheme.kind().into()),
+            trace: None,
         };
         Self {
             keys: preset.scheme.keys(&SECRET.into()).unwrap(),

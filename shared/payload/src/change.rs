@@ -185,6 +185,7 @@ mod tests {
         Event {
             id: id.clone(),
             hops: 0,
+            trace: None,
             organization: "org_01JQ6ZQ0M0000000000000000A".parse::<OrganizationId>().unwrap(),
             receipt: None,
             received_at: Timestamp::UNIX_EPOCH,

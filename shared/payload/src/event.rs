@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::scheme::Proof;
-use crate::{EventId, OrganizationId, ReceiptId, SourceId};
+use crate::{EventId, OrganizationId, ReceiptId, SourceId, TraceId};
 
 /// A verified, deduplicated receipt, or an event published through the API. It holds everything that delivery needs: delivery never
 /// reads a scheme or a preset.
@@ -25,6 +25,8 @@ pub struct Event {
     pub received_at: Timestamp,
     /// How often it has gone through a hub like this one: what is sent says one more, and ends at [`MAX_HOPS`].
     pub hops: u8,
+    /// The trace of the request that brought it; [`Event::trace`] has one in any case. It is no part of the common payload.
+    pub trace: Option<TraceId>,
     /// The resolved fields of the common payload.
     pub meta: EventMeta,
     /// Where the provider's own object stands.
@@ -242,12 +244,19 @@ impl Event {
             receipt: None,
             received_at: now,
             hops: 0,
+            trace: None,
             meta,
             data: Content::Span(0, data.len()),
             previous_attributes: None,
             content_type: Some("application/json".to_owned()),
             body: data.into(),
         }
+    }
+
+    /// The trace that what happens to it belongs to.
+    #[must_use]
+    pub fn trace(&self) -> TraceId {
+        self.trace.unwrap_or_else(|| TraceId::of_event(&self.id))
     }
 
     /// The common payload as JSON: `data` is the provider's own object, byte for byte.

@@ -24,9 +24,11 @@ pub mod own;
 pub mod preset;
 pub mod query;
 pub mod receipt;
+pub mod sample;
 pub mod scheme;
 pub mod source;
 pub mod source_health;
+pub mod trace;
 pub mod webhook;
 
 mod json;
@@ -35,3 +37,4 @@ pub use clock::Clock;
 pub use event::Event;
 pub use id::{AuditId, EventId, JobId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
 pub use receipt::Receipt;
+pub use trace::TraceId;

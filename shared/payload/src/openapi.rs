@@ -3,6 +3,7 @@
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::TraceId;
 use crate::scheme::{MAX_TEMPLATE_BYTES, Template};
 use crate::webhook::{MAX_RATE, Rate};
 
@@ -34,3 +35,18 @@ impl PartialSchema for Rate {
 }
 
 impl ToSchema for Rate {}
+
+impl PartialSchema for TraceId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "A trace id ([W3C Trace Context](https://www.w3.org/TR/trace-context/#trace-id)).",
+            ))
+            .pattern(Some("^[0-9a-f]{32}$"))
+            .examples(["4bf92f3577b34da6a3ce929d0e0e4736"])
+            .into()
+    }
+}
+
+impl ToSchema for TraceId {}

@@ -138,6 +138,7 @@ mod tests {
             id: WebhookId::generate(at),
             organization: OrganizationId::generate(at),
             name: "orders".into(),
+            description: None,
             url: DestinationUrl::parse("https://example.com/secret", HttpPolicy::HttpsOnly).unwrap(),
             filter: Default::default(),
             format: Format::Raw,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::{EventId, OrganizationId, ReceiptId, SourceId};
+use crate::{EventId, OrganizationId, ReceiptId, SourceId, TraceId};
 
 /// The largest raw body that is taken: 1 MiB. Longer ones are answered with 413 before anything is written.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -38,6 +38,8 @@ pub struct Receipt {
     /// The kind of the source's scheme when it came in, as [`crate::scheme::Scheme::kind`] names it: what is verified again in bulk is
     /// not verified under a weaker one. Absent in receipts of before this was kept.
     pub scheme: Option<String>,
+    /// The trace that the request belongs to. Absent in receipts of before this was kept.
+    pub trace: Option<TraceId>,
 }
 
 /// One header of a receipt.
@@ -269,6 +271,7 @@ mod tests {
             body: Bytes::new(),
             received_at: at,
             scheme: None,
+            trace: None,
         };
         assert_eq!(receipt.header("a").as_deref(), Some("1,3"));
         assert_eq!(receipt.header("B").as_deref(), Some("2"));

@@ -27,6 +27,8 @@ pub struct Webhook {
     pub organization: OrganizationId,
     /// Its name for people.
     pub name: String,
+    /// What it is for, in words.
+    pub description: Option<String>,
     /// Where to deliver.
     pub url: DestinationUrl,
     /// Which events it wants.
@@ -182,6 +184,8 @@ const RESERVED_HEADERS: &[&str] = &[
     "http2-settings",
     "keep-alive",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Sent, files};
+use common::{Sent, Tried as _, files};
 use payload::handshake::Handshake;
 use payload::preset::{Duplicates, Preset, all, find};
 use payload::scheme::Scheme;
@@ -35,7 +35,7 @@ struct NewSource {
 
 #[test]
 fn the_examples_of_the_page_work() {
-    let requests = files("custom");
+    let requests = files("tests/custom");
     assert!(requests.len() >= 3);
     for (name, text) in requests {
         assert!(
@@ -45,7 +45,7 @@ fn the_examples_of_the_page_work() {
         let request: NewSource = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let custom = request.custom.expect("a description of its own");
         assert!(find(&custom.name).is_none(), "{name} has a preset");
-        let samples = files("custom/samples")
+        let samples = files("tests/custom/samples")
             .into_iter()
             .find(|(sample, _)| *sample == name)
             .expect("samples")
@@ -96,7 +96,7 @@ fn what_the_page_posts_is_what_the_api_takes() {
                 .unwrap_or_else(|error| panic!("{error}: {body}"));
         }
         let sent: Sent = serde_json::from_str("{}").unwrap();
-        let mut source = sent.source(Provider::Preset(name.clone()));
+        let mut source = sent.source_of(Provider::Preset(name.clone()));
         source.options.scheme = request.scheme;
         source.options.duplicates = request.duplicates;
         source.options.public_url = request.public_url;

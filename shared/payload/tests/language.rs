@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Sent;
+use common::{Sent, Tried as _};
 use payload::Event;
 use payload::preset::{Preset, Unreadable, map};
 use payload::source::Provider;
@@ -23,10 +23,10 @@ fn sent(request: &Value) -> Sent {
 
 fn try_map(fields: &Value, request: &Value) -> Result<Vec<Event>, Unreadable> {
     let sent = sent(request);
-    let source = sent.source(Provider::Custom(Box::new(preset(fields))));
+    let source = sent.source_of(Provider::Custom(Box::new(preset(fields))));
     let source = source.effective().unwrap();
     source.check().unwrap();
-    let receipt = sent.receipt(&source, 0);
+    let receipt = sent.receipt_of(&source, 0);
     let proof = sent.verify(&source, &receipt).unwrap();
     map(&source, &receipt, proof)
 }
@@ -263,9 +263,9 @@ fn nothing_unsigned_takes_the_id_away_so_that_a_message_could_come_again() {
         let read = |(index, content_type)| {
             let headers = json!({"x-signature": SIGNATURE, "content-type": content_type});
             let sent = sent(&json!({"body": {"id": 1}, "headers": headers, "secret": "key"}));
-            let source = sent.source(Provider::Custom(Box::new(preset(&fields(id)))));
+            let source = sent.source_of(Provider::Custom(Box::new(preset(&fields(id)))));
             let source = source.effective().unwrap();
-            let receipt = sent.receipt(&source, index);
+            let receipt = sent.receipt_of(&source, index);
             let proof = sent.verify(&source, &receipt).unwrap();
             map(&source, &receipt, proof).unwrap().remove(0)
         };
@@ -292,9 +292,9 @@ fn without_an_id_and_a_signature_each_receipt_is_an_event() {
     let fields = json!({"duplicates": "id", "event": {"type": {"const": "t"}, "id": {"pointer": "/id"}}});
     let event = |index| {
         let sent = sent(&json!({"body": {"a": 1}}));
-        let source = sent.source(Provider::Custom(Box::new(preset(&fields))));
+        let source = sent.source_of(Provider::Custom(Box::new(preset(&fields))));
         let source = source.effective().unwrap();
-        let receipt = sent.receipt(&source, index);
+        let receipt = sent.receipt_of(&source, index);
         let proof = sent.verify(&source, &receipt).unwrap();
         map(&source, &receipt, proof).unwrap().remove(0)
     };
@@ -310,9 +310,11 @@ fn the_id_tells_apart_equal_bodies_where_standard_webhooks_signs_it() {
     let fields = json!({"scheme": {"kind": "standard-webhooks"}, "duplicates": "signedBytes", "event": {"type": {"const": "t"}}});
     let id = |message: &str| {
         let sent = sent(&json!({"body": {"id": 1}, "headers": {"webhook-id": message}}));
-        let source = sent.source(Provider::Custom(Box::new(preset(&fields))));
+        let source = sent.source_of(Provider::Custom(Box::new(preset(&fields))));
         let source = source.effective().unwrap();
-        let bytes = source.scheme.signed_bytes(&sent.receipt(&source, 0), &source.context());
+        let bytes = source
+            .scheme
+            .signed_bytes(&sent.receipt_of(&source, 0), &source.context());
         String::from_utf8(bytes.unwrap()).unwrap()
     };
     assert_eq!(id("msg_1"), r#"msg_1.{"id":1}"#);

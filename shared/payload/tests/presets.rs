@@ -6,8 +6,9 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Sent, files};
+use common::{Sent, Tried as _, files};
 use payload::preset::{self, Preset, Unreadable, map};
+use payload::sample::Samples;
 use payload::scheme::Proof;
 use payload::source::Provider;
 use payload::{Event, EventId};
@@ -15,15 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A file in `samples`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sample {
-    preset: String,
-    receipts: Vec<Sent>,
-}
-
-fn samples() -> Vec<(String, Sample)> {
+fn samples() -> Vec<(String, Samples)> {
     let read = |(name, text): (String, String)| {
         let sample = serde_json::from_str(&text).unwrap_or_else(|error| panic!("samples/{name}.json: {error}"));
         (name, sample)
@@ -261,9 +254,9 @@ fn the_same_message_is_the_same_event_whatever_its_bytes() {
 fn what_cannot_be_read_is_said_and_never_panics() {
     let map = |headers: &str, body: &str| {
         let sent = quartr(headers, body);
-        let source = sent.source(Provider::Preset("quartr".into()));
+        let source = sent.source_of(Provider::Preset("quartr".into()));
         let source = source.effective().unwrap();
-        map(&source, &sent.receipt(&source, 0), Proof::of_nothing("none"))
+        map(&source, &sent.receipt_of(&source, 0), Proof::of_nothing("none"))
     };
     assert_eq!(map(WITH_ID, ""), Err(Unreadable::NoType));
     assert!(matches!(map(WITH_ID, "{\"type\":"), Err(Unreadable::Json(_))));

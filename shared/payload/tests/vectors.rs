@@ -38,6 +38,7 @@ fn receipt_of(vector: &Value) -> Receipt {
         body: vector["body"].as_str().unwrap().to_owned().into(),
         received_at,
         scheme: None,
+        trace: None,
     }
 }
 

@@ -8,7 +8,9 @@ pub mod clock;
 pub mod connect;
 mod dynamo;
 mod error;
+pub mod history;
 pub mod item;
+pub mod lists;
 pub mod stream;
 mod traits;
 

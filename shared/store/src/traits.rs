@@ -48,6 +48,13 @@ pub trait Sources: Send + Sync {
 pub trait SourceRegistry: Sources {
     /// The sources of an organization, oldest first.
     fn sources_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Source>>> + Send;
+    /// At most `limit` sources of an organization, oldest first and, with `after`, behind that one. The index is eventually consistent.
+    fn sources_after(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&SourceId>,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<Source>>> + Send;
     /// Stores a new source, its door under each token's hash, its secrets and the whole URL that its provider calls, all or nothing.
     fn create_source(
         &self,
@@ -66,8 +73,8 @@ pub trait SourceRegistry: Sources {
         secrets: Option<&[TimedSecret]>,
         called_url: Option<&CalledUrl>,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Deletes a source, its doors and its secrets. `false` when it is not there; [`StoreError::Conflict`] when it is changed meanwhile.
-    fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes a source, its doors and its secrets. [`StoreError::Conflict`] when it was changed since it was read as `source`, or is gone.
+    fn delete_source(&self, source: &Source) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads everything secret about webhooks. (secrets: `GetItem`)
@@ -316,12 +323,16 @@ pub trait Webhooks: Send + Sync {
     ) -> impl Future<Output = Result<Option<Webhook>>> + Send;
     /// The webhooks of an organization, oldest first.
     fn webhooks_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Webhook>>> + Send;
-    /// Deletes a webhook, its secrets and its health, and counts the set's version. `false` when it is not there.
-    fn delete_webhook(
+    /// At most `limit` webhooks of an organization, oldest first and, with `after`, behind that one.
+    fn webhooks_after(
         &self,
         organization: &OrganizationId,
-        id: &WebhookId,
-    ) -> impl Future<Output = Result<bool>> + Send;
+        after: Option<&WebhookId>,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<Webhook>>> + Send;
+    /// Deletes a webhook, its secrets and its health, and counts the set's version. [`StoreError::Conflict`] when it or its secrets were
+    /// changed since `revision`, or when it is gone.
+    fn delete_webhook(&self, webhook: &Webhook, revision: u64) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Finds API keys. (registry: `GetItem`, `UpdateItem` of the day of the last use)

@@ -120,7 +120,7 @@ pub(super) async fn a_change_and_its_entry_in_the_trail_are_one_write(store: &Dy
         .expect("create");
     let added = store.recording(made.clone()).add_key(&key, &text.hash()).await;
     assert_eq!(added, Ok(()));
-    assert_eq!(trail(store, &organization.id).await, [made.clone()]);
+    assert_eq!(trail(store, &organization.id).await, std::slice::from_ref(&made));
 
     // What was revoked already is no change.
     let gone = entry(&organization.id, 1);

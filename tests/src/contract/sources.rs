@@ -59,13 +59,14 @@ pub(super) async fn sources_their_doors_and_secrets_come_and_go_together(store: 
 
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.sources_of(&stranger).await, Ok(vec![]));
-    assert_eq!(
-        store.delete_source(&stranger, &source.id).await,
-        Ok(false),
-        "not theirs"
-    );
-    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
-    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(false));
+    let changed = Source {
+        revision: 1,
+        ..source.clone()
+    };
+    let stale = store.delete_source(&changed).await;
+    assert_eq!(stale, Err(StoreError::Conflict), "it is not what was read");
+    assert_eq!(store.delete_source(&source).await, Ok(()));
+    assert_eq!(store.delete_source(&source).await, Err(StoreError::Conflict));
     assert_eq!(store.door(&token.hash()).await, Ok(None));
     assert!(store.secrets(source.id.as_str()).await.expect("secrets").is_empty());
 }
@@ -93,6 +94,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
         .update_source(&source, &renamed, &new_door, None, None)
         .await
         .expect("update");
+    renamed.revision = 1;
     assert_eq!(store.source(&source.id).await, Ok(Some(renamed.clone())));
     for token in [&first, &second] {
         assert_eq!(store.door(&token.hash()).await, Ok(Some(new_door.clone())));
@@ -102,6 +104,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
 
     let rotated = Source {
         tokens: vec![second.kept()],
+        revision: 2,
         ..renamed.clone()
     };
     let stale = store
@@ -130,7 +133,7 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
     };
     let refused = store.update_source(&rotated, &moved, &new_door, None, None).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
-    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
+    assert_eq!(store.delete_source(&rotated).await, Ok(()));
     assert_eq!(store.door(&second.hash()).await, Ok(None));
     let gone = store.update_source(&rotated, &rotated, &new_door, None, None).await;
     assert_eq!(gone, Err(StoreError::Conflict), "an update creates nothing");
@@ -157,11 +160,13 @@ pub(super) async fn the_url_that_a_provider_calls_lies_with_the_secrets(store: &
 
     let mut renamed = source.clone();
     renamed.name = "renamed".into();
+    renamed.revision = 1;
     let update = store.update_source(&source, &renamed, &door, None, None).await;
     update.expect("update");
     assert_eq!(whole().await.as_deref(), Some(url("").expose()), "it was not given");
     let mut moved = renamed.clone();
     moved.options.public_url = Some(url("/x").shown());
+    moved.revision = 2;
     let stale = store
         .update_source(&source, &moved, &door, None, Some(&url("/x")))
         .await;
@@ -176,6 +181,7 @@ pub(super) async fn the_url_that_a_provider_calls_lies_with_the_secrets(store: &
 
     let without = Source {
         options: SourceOptions::default(),
+        revision: 3,
         ..moved.clone()
     };
     store
@@ -185,7 +191,8 @@ pub(super) async fn the_url_that_a_provider_calls_lies_with_the_secrets(store: &
     assert_eq!(whole().await, None);
     let update = store.update_source(&without, &moved, &door, None, Some(&url(""))).await;
     update.expect("update");
-    assert_eq!(store.delete_source(&source.organization, &source.id).await, Ok(true));
+    let last = Source { revision: 4, ..moved };
+    assert_eq!(store.delete_source(&last).await, Ok(()));
     assert_eq!(whole().await, None, "it goes with its source");
 }
 
@@ -210,5 +217,38 @@ pub(super) async fn of_concurrent_changes_of_a_source_one_wins(store: &Dynamo) {
         .map(|(_, source)| source)
         .collect();
     assert_eq!(won.len(), 1, "{outcomes:?}");
-    assert_eq!(store.source(&source.id).await, Ok(Some(won[0].clone())));
+    let stored = Source {
+        revision: 1,
+        ..won[0].clone()
+    };
+    assert_eq!(store.source(&source.id).await, Ok(Some(stored)));
+}
+
+pub(super) async fn sources_come_in_pages(store: &Dynamo) {
+    let mut all = Vec::new();
+    let organization = OrganizationId::generate(now());
+    for _ in 0..5 {
+        let token = IngestToken::generate();
+        let (mut source, mut door) = source(&token);
+        source.organization = organization.clone();
+        door.organization = organization.clone();
+        store.create_source(&source, &door, &[], None).await.expect("create");
+        all.push(source.id);
+    }
+    all.sort();
+    let mut found: Vec<SourceId> = Vec::new();
+    loop {
+        let page = store
+            .sources_after(&organization, found.last(), 2)
+            .await
+            .expect("a page");
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().map(|source| source.id));
+    }
+    assert_eq!(found, all);
+    let stranger = OrganizationId::generate(now());
+    assert_eq!(store.sources_after(&stranger, found.first(), 2).await, Ok(vec![]));
 }

@@ -15,11 +15,12 @@ use store::{DestinationSecrets, Dynamo, Events, HealthLog, StoreError, WebhookSe
 
 use super::{event, now};
 
-fn webhook(organization: &OrganizationId) -> Webhook {
+pub(super) fn webhook(organization: &OrganizationId) -> Webhook {
     Webhook {
         id: WebhookId::generate(now()),
         organization: organization.clone(),
         name: "n".into(),
+        description: None,
         url: DestinationUrl::parse("https://example.com/hook", HttpPolicy::HttpsOnly).expect("a good URL"),
         filter: serde_json::from_str(r#"{"types":["a.*"]}"#).expect("a good filter"),
         format: Format::Raw,
@@ -104,8 +105,25 @@ pub(super) async fn they_count_their_sets_version(store: &Dynamo) {
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.webhook(&stranger, &first.id).await, Ok(None));
     assert_eq!(store.webhook_to_change(&stranger, &first.id).await, Ok(None));
-    assert_eq!(store.delete_webhook(&stranger, &first.id).await, Ok(false));
-    assert_eq!(store.delete_webhook(&organization, &first.id).await, Ok(true));
+    let page = store.webhooks_after(&organization, None, 1).await.expect("a page");
+    let rest = store
+        .webhooks_after(&organization, Some(&page[0].id), 5)
+        .await
+        .expect("the rest");
+    assert_eq!(page.len(), 1);
+    assert_eq!(ids(&[page, rest].concat()), both);
+    assert_eq!(store.webhooks_after(&stranger, None, 5).await, Ok(vec![]));
+    assert_eq!(
+        store.delete_webhook(&first, 1).await,
+        Err(StoreError::Conflict),
+        "not what was read"
+    );
+    assert_eq!(store.delete_webhook(&first, 0).await, Ok(()));
+    assert_eq!(
+        store.delete_webhook(&first, 0).await,
+        Err(StoreError::Conflict),
+        "it is gone"
+    );
     let left = store.webhook_set(&organization).await.expect("set");
     assert_eq!(
         ids(&left.webhooks),
@@ -169,7 +187,7 @@ pub(super) async fn one_is_replaced_with_its_secrets(store: &Dynamo) {
             );
         }
     }
-    assert_eq!(store.delete_webhook(organization, &before.id).await, Ok(true));
+    assert_eq!(store.delete_webhook(&before, last).await, Ok(()));
     assert_eq!(
         store
             .update_webhook(&after, last, Some(&secrets("whsec_z")), false)
@@ -317,7 +335,7 @@ pub(super) async fn health_is_an_item_of_its_own(store: &Dynamo) {
     assert!(store.webhook_set(organization).await.expect("set").health.is_empty());
     assert_eq!(store.health(organization, id).await, Ok(None), "nothing to say");
     assert_eq!(store.set_failing(organization, id, now(), None).await, Ok(true));
-    assert_eq!(store.delete_webhook(organization, id).await, Ok(true));
+    assert_eq!(store.delete_webhook(&webhook, 0).await, Ok(()));
     assert_eq!(
         store.health(organization, id).await,
         Ok(None),

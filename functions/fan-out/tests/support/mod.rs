@@ -24,7 +24,7 @@ use payload::outbound::generate_secret;
 use payload::webhook::{
     DestinationUrl, Disabled, DisabledReason, Format, Health, HttpPolicy, Method, Webhook, WebhookSecrets,
 };
-use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, TraceId, WebhookId};
 use store::item::EventItem;
 use store::{Deliveries, DestinationSecrets, HealthLog, StoreError, WebhookSet, WebhookSets};
 
@@ -363,6 +363,7 @@ pub(crate) struct Sent {
     pub(crate) is_signed: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) hops: u8,
+    pub(crate) trace: TraceId,
 }
 
 impl Sent {
@@ -378,6 +379,7 @@ impl Sent {
                 .map(|header| (header.name().to_owned(), header.expose_value().to_owned()))
                 .collect(),
             hops: request.hops,
+            trace: request.trace,
         }
     }
 }
@@ -490,6 +492,7 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str, types: &[&str])
         id: WebhookId::generate(start()),
         organization: organization.clone(),
         name: host.to_owned(),
+        description: None,
         url: DestinationUrl::parse(&format!("https://{host}/secret-path"), HttpPolicy::HttpsOnly).unwrap(),
         filter: filter(&serde_json::json!({ "types": types })),
         format: Format::Raw,
@@ -510,6 +513,7 @@ pub(crate) fn event(organization: &OrganizationId, name: &str, event_type: &str)
         receipt: None,
         received_at: start(),
         hops: 0,
+        trace: None,
         meta: EventMeta {
             id,
             event_type: event_type.to_owned(),

@@ -6,20 +6,25 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use payload::organization::{Access, Role};
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Content, Header, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
-    Schema, Server, Type, tag::TagBuilder,
+    Content, Header, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required, Response,
+    ResponseBuilder, Schema, Server, Type, tag::TagBuilder,
 };
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::prose::prose;
 use super::schemas;
+use crate::idempotency::{MAX_NAME_BYTES, REPLAYED};
 use crate::problem::{Kind, Problem, TYPE_PREFIX};
 
 /// The name of the security scheme.
 const KEY: &str = "key";
+
+/// The headers that change what an operation can answer.
+const IF_MATCH: &str = "if-match";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What the document is about, for whoever opens it first.
 const DESCRIPTION: &str = include_str!("description.md");
@@ -36,6 +41,10 @@ const TAGS: &[(&str, &str)] = &[
         "What was received and verified, or published here, and what became of it.",
     ),
     ("Receipts", "Requests as they arrived, and what was decided about each."),
+    ("Deliveries", "What was sent where, and what came back."),
+    ("Trace", "Where it went, and why not elsewhere."),
+    ("Keys", "API keys and their roles, for admins."),
+    ("Audit", "Who changed what, and when, for admins."),
     ("Documentation", "This document, for programs and for people."),
 ];
 
@@ -70,6 +79,9 @@ pub(super) fn document() -> OpenApi {
     );
     let mut answers = BTreeMap::new();
     for item in api.paths.paths.values_mut() {
+        if let Some(post) = &mut item.post {
+            add_idempotency(post);
+        }
         for operation in operations(item) {
             complete(operation, &mut answers);
         }
@@ -131,24 +143,59 @@ fn complete(operation: &mut Operation, answers: &mut BTreeMap<String, Response>)
         Some(description) => format!("{}\n\n{about}", prose(&description)),
         None => about,
     });
-    for (status, kinds) in follow(operation) {
-        let name = name_of(&kinds);
-        answers
-            .entry(name.clone())
-            .or_insert_with(|| response(status, &kinds, None));
-        operation
-            .responses
-            .responses
-            .entry(status.as_str().into())
-            .or_insert_with(|| Ref::from_response_name(name).into());
-    }
-    for (named, answer) in &mut operation.responses.responses {
-        if let RefOr::T(described) = answer
-            && let Some((kinds, about)) = named_kinds(&described.description)
+    let mut kinds = follow(operation);
+    let mut named: BTreeMap<StatusCode, String> = BTreeMap::new();
+    for (status, answer) in &operation.responses.responses {
+        if let RefOr::T(answer) = answer
+            && let Some((words, about)) = named_kinds(&answer.description)
         {
-            let status: StatusCode = named.parse().expect("a status");
-            *described = response(status, &kinds, Some(about));
+            let status: StatusCode = status.parse().expect("a status");
+            assert!(
+                words.iter().all(|kind| kind.status() == status),
+                "{about} has another status"
+            );
+            named.insert(status, format!("{about} Type: {}.", types(&words)));
+            kinds.retain(|kind| !words.contains(kind));
+            // The status is there also where nothing else has it.
+            kinds.extend(words);
         }
+    }
+    let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
+    for kind in kinds {
+        by_status.entry(kind.status()).or_default().push(kind);
+    }
+    for (status, kinds) in by_status {
+        let answer = match named.remove(&status) {
+            // What the handler says itself takes the place of what is said of these kinds everywhere.
+            Some(about) => {
+                let words = named_kinds(&described(operation, status))
+                    .map(|(words, _)| words)
+                    .unwrap_or_default();
+                let others = kinds
+                    .iter()
+                    .filter(|kind| !words.contains(kind))
+                    .map(|kind| about_kind(*kind));
+                let text = std::iter::once(about).chain(others).collect::<Vec<_>>().join("\n\n");
+                RefOr::T(response(status, words.first().copied(), text))
+            }
+            None => {
+                let name = name_of(&kinds);
+                answers.entry(name.clone()).or_insert_with(|| {
+                    let text: Vec<String> = kinds.iter().map(|kind| about_kind(*kind)).collect();
+                    response(status, kinds.first().copied(), text.join("\n\n"))
+                });
+                Ref::from_response_name(name).into()
+            }
+        };
+        operation.responses.responses.insert(status.as_str().into(), answer);
+    }
+}
+
+/// What an operation says of a status.
+fn described(operation: &Operation, status: StatusCode) -> String {
+    match operation.responses.responses.get(status.as_str()) {
+        Some(RefOr::T(answer)) => answer.description.clone(),
+        _ => String::new(),
     }
 }
 
@@ -178,11 +225,19 @@ fn in_words(roles: &[&str]) -> String {
 }
 
 /// The problems that an operation can answer with because of its shape.
-fn follow(operation: &Operation) -> BTreeMap<StatusCode, Vec<Kind>> {
-    let has_parameter_in = |place: ParameterIn| {
-        let mut parameters = operation.parameters.iter().flatten();
-        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))
+fn follow(operation: &Operation) -> Vec<Kind> {
+    let parameters = || {
+        operation
+            .parameters
+            .iter()
+            .flatten()
+            .filter_map(|parameter| match parameter {
+                RefOr::T(parameter) => Some(parameter),
+                RefOr::Ref(_) => None,
+            })
     };
+    let has_parameter_in = |place: ParameterIn| parameters().any(|parameter| parameter.parameter_in == place);
+    let has_header = |name: &str| parameters().any(|parameter| parameter.name == name);
     let mut kinds = vec![
         Kind::Unauthorized,
         Kind::Forbidden,
@@ -203,36 +258,97 @@ fn follow(operation: &Operation) -> BTreeMap<StatusCode, Vec<Kind>> {
     if has_parameter_in(ParameterIn::Path) {
         kinds.push(Kind::NotFound);
     }
-    let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
-    for kind in kinds {
-        by_status.entry(kind.status()).or_default().push(kind);
+    if has_header(IF_MATCH) {
+        kinds.push(Kind::PreconditionFailed);
     }
-    by_status
+    if has_header(IDEMPOTENCY_KEY) {
+        kinds.extend([
+            Kind::InvalidHeader,
+            Kind::IdempotencyInProgress,
+            Kind::IdempotencyKeyReused,
+        ]);
+    }
+    kinds
 }
 
-fn response(status: StatusCode, kinds: &[Kind], described: Option<&str>) -> Response {
-    let about = described.unwrap_or_else(|| match status {
-        StatusCode::BAD_REQUEST => "The body is no JSON.",
-        StatusCode::UNAUTHORIZED => "There is no key, or it opens nothing.",
-        StatusCode::FORBIDDEN => "The role of the key may not do this.",
-        StatusCode::NOT_FOUND => "It is not there, or belongs to another organization.",
-        StatusCode::PAYLOAD_TOO_LARGE => "The body is too long.",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is no JSON by its content type.",
-        StatusCode::UNPROCESSABLE_ENTITY => "A field cannot be right; `pointer` says which.",
-        StatusCode::INTERNAL_SERVER_ERROR => "A failure of Hookline's own.",
-        StatusCode::SERVICE_UNAVAILABLE => "It could not be done now. Nothing was lost; try again.",
-        other => panic!("{other} has no description"),
-    });
+/// A POST takes an idempotency key, whichever it is: they are looked at before its handler.
+fn add_idempotency(operation: &mut Operation) {
+    let parameter = ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A text of the client's own for this request, such as a UUID: sent again within a day, it is answered as it was and does \
+             nothing more.",
+        ))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(MAX_NAME_BYTES))
+                .pattern(Some("^[!-~]([ -~]*[!-~])?$")),
+        ));
+    operation
+        .parameters
+        .get_or_insert_default()
+        .push(parameter.build().into());
+    for (status, answer) in &mut operation.responses.responses {
+        if let RefOr::T(answer) = answer
+            && status.starts_with('2')
+        {
+            let mut replayed = Header::new(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some(["true"])),
+            );
+            replayed.description =
+                Some("There where the answer was given before, to the same `Idempotency-Key`.".into());
+            answer.headers.insert(REPLAYED.as_str().into(), replayed.into());
+        }
+    }
+}
+
+/// The types of problems in words.
+fn types(kinds: &[Kind]) -> String {
     let types: Vec<String> = kinds
         .iter()
         .map(|kind| format!("`{TYPE_PREFIX}{}`", kind.word()))
         .collect();
+    types.join(" or ")
+}
+
+/// What a kind of problem means wherever it appears.
+fn about_kind(kind: Kind) -> String {
+    let about = match kind {
+        Kind::Unauthorized => "There is no key, or it opens nothing.",
+        Kind::Forbidden => "The role of the key may not do this.",
+        Kind::NotFound => "It is not there, or belongs to another organization.",
+        Kind::MethodNotAllowed => "This is there under other methods, which the header Allow names.",
+        Kind::UnsupportedMediaType => "The body is no JSON by its content type.",
+        Kind::ContentTooLarge => "The body is too long.",
+        Kind::MalformedJson => "The body is no JSON.",
+        Kind::InvalidField => "A field cannot be right; `pointer` says which.",
+        Kind::InvalidParameter => "A parameter cannot be right; `parameter` says which.",
+        Kind::InvalidHeader => "A header cannot be right.",
+        Kind::LimitReached => "There are as many as there may be.",
+        Kind::PreconditionFailed => "It is not any more what `If-Match` names.",
+        Kind::OwnKey => "A key does not revoke itself.",
+        Kind::NoValidSecret => "The webhook has no valid secret.",
+        Kind::IdempotencyInProgress => "The same request is carried out at this moment.",
+        Kind::IdempotencyKeyReused => "Something else was asked with this `Idempotency-Key`.",
+        Kind::NotRejected => "The receipt is not rejected.",
+        Kind::Conflict => "It was changed at the same time.",
+        Kind::Unavailable => "It could not be done now. Nothing was lost; try again.",
+        Kind::InternalError => "A failure of Hookline's own.",
+    };
+    format!("{about} Type: {}.", types(&[kind]))
+}
+
+fn response(status: StatusCode, kind: Option<Kind>, about: String) -> Response {
     let mut content = Content::new(Some(Ref::from_schema_name(Problem::name())));
-    if let [kind, ..] = kinds {
-        content.example = Some(example(*kind));
-    }
+    content.example = kind.map(example);
     let response = ResponseBuilder::new()
-        .description(format!("{about} Type: {}.", types.join(" or ")))
+        .description(about)
         .content("application/problem+json", content);
     let text = |about: &str| {
         let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));

@@ -51,17 +51,22 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// Mounts each operation of the API where its handler's `#[utoipa::path]` says: the `admitted` ones ask for a key, the `public` ones do not.
+/// Mounts each operation of the API where its handler's `#[utoipa::path]` says: the `admitted` ones ask for a key, the `public` ones do not. Those `without_store` are admitted too, and need nothing else.
 /// The handlers must stand in modules of the crate's root, with what the attribute makes of them.
 macro_rules! operations {
     (
         admitted: $($module:ident::$handler:ident),+ $(,)?;
+        without_store: $($bare_module:ident::$bare_handler:ident),+ $(,)?;
         public: $($public_module:ident::$public_handler:ident),+ $(,)?;
     ) => { pastey::paste! {
         /// The operations that ask for a key.
-        fn admitted<S: Store, C: Clock>() -> Router<Arc<App<S, C>>> {
+        fn admitted<S: Store, C: Clock + Clone>() -> Router<Arc<App<S, C>>> {
             let router = Router::new();
             $(let router = openapi::mount::<$module::[<__path_ $handler>], _, _, _>(router, $module::$handler::<S, C>);)+
+            $(let router = openapi::mount::<$bare_module::[<__path_ $bare_handler>], _, _, _>(
+                router,
+                $bare_module::$bare_handler,
+            );)+
             router
         }
 
@@ -78,7 +83,7 @@ macro_rules! operations {
         /// All of them, as OpenAPI has them.
         #[cfg(test)]
         #[derive(utoipa::OpenApi)]
-        #[openapi(paths($($module::$handler,)+ $($public_module::$public_handler),+))]
+        #[openapi(paths($($module::$handler,)+ $($bare_module::$bare_handler,)+ $($public_module::$public_handler),+))]
         struct Operations;
     } };
 }

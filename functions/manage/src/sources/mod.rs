@@ -2,6 +2,7 @@
 
 mod new;
 mod patch;
+mod rotate;
 mod secret;
 mod shape;
 mod view;
@@ -9,53 +10,71 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::handshake::Handshake;
 use payload::preset::{self, Preset};
 use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
-use serde::Serialize;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
+use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::{App, Store};
 
 pub(crate) use new::{__path_create, create};
 pub(crate) use patch::{__path_update, update};
+pub(crate) use rotate::{__path_rotate_secret, __path_rotate_token, rotate_secret, rotate_token};
 #[cfg(test)]
-pub(crate) use secret::{MAX_OVERLAP, MAX_VERIFY_TOKEN_BYTES};
+pub(crate) use secret::MAX_VERIFY_TOKEN_BYTES;
 use view::View;
 
-/// The sources of an organization.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Sources)]
-struct List<'a> {
-    /// Oldest first.
-    data: Vec<View<'a>>,
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// How many sources a page has at most.
+    #[param(inline)]
+    limit: Limit,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<SourceId>>,
 }
 
 /// Lists the sources of the organization, oldest first.
 #[utoipa::path(
     get, path = "/v1/sources", operation_id = "listSources", tag = "Sources",
-    responses((status = 200, description = "All of them.", body = List)),
+    params(Parameters),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
+    Query(Parameters { limit, cursor }): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let sources = app.store.sources_of(caller.organization()).await?;
-    let data = sources.iter().map(View::of).collect();
-    Ok(axum::Json(List { data }).into_response())
+    let after = cursor.map(|Cursor(after)| after);
+    let store = &app.store;
+    let sources = store
+        .sources_after(caller.organization(), after.as_ref(), limit.get())
+        .await?;
+    let next = sources.last().filter(|_| sources.len() >= limit.rows());
+    let next = next.map(|last| last.id.clone());
+    let views = sources.iter().map(View::of).collect();
+    Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
 /// Reads one source, and how it does.
 #[utoipa::path(
     get, path = "/v1/sources/{id}", operation_id = "getSource", tag = "Sources",
     params(("id" = SourceId, Path, description = "The source.")),
-    responses((status = 200, description = "The source, with its health.", body = View)),
+    responses((status = 200, description = "The source, with its health.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`.")))),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn read<S: Store, C: Clock>(
@@ -65,7 +84,8 @@ pub(crate) async fn read<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let source = find(&app.store, caller.organization(), &id).await?;
     let health = app.store.source_health(&id).await?;
-    Ok(axum::Json(View::of(&source).with_health(health)).into_response())
+    let view = View::of(&source).with_health(health);
+    Ok((etag(source.revision), axum::Json(view)).into_response())
 }
 
 /// Deletes a source.
@@ -73,7 +93,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
 /// Its receiving URL leads nowhere from then on.
 #[utoipa::path(
     delete, path = "/v1/sources/{id}", operation_id = "deleteSource", tag = "Sources",
-    params(("id" = SourceId, Path, description = "The source.")),
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
     responses((status = 204, description = "It is gone."), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
@@ -81,13 +101,14 @@ pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
     Id(id): Id<SourceId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = app.store.delete_source(caller.organization(), &id).await?;
-    if deleted {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::NotFound)
-    }
+    let source = find(&app.store, caller.organization(), &id).await?;
+    revision::check(&headers, source.revision)?;
+    let view = View::of(&source);
+    let entry = caller.entry(app.clock.now(), Action::SourceDeleted, &id, Some(&view), NOTHING);
+    app.store.recording(entry).delete_source(&source).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A source of this organization.

@@ -20,11 +20,13 @@ use serde_json::Value;
 
 use super::view::View;
 use super::{checked, find_preset, secret, shape};
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::Json;
 use crate::fields::{self, required};
 use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
+use crate::revision::etag;
 use crate::{App, MAX_SOURCES, Store};
 
 /// A source that is to be: with a preset or a description of its own, one of the two.
@@ -71,7 +73,7 @@ pub(crate) struct NewSource {
     request_body = NewSource,
     responses(
         (status = 201, description = "The source, with its receiving URL.", body = View,
-            headers(("location" = String, description = "Where the source is read."))),
+            headers(("location" = String, description = "Where the source is read."), ("etag" = String, description = "Names this state, for `If-Match`."))),
         (status = 409, description = "[limit-reached] The organization has as many sources as it may have."),
     ),
     security(("key" = ["edit"])),
@@ -117,13 +119,17 @@ pub(crate) async fn create<S: Store, C: Clock>(
             limit: MAX_SOURCES,
         });
     }
+    let view = View::of(&source);
+    let entry = caller.entry(now, Action::SourceCreated, &source.id, NOTHING, Some(&view));
     app.store
+        .recording(entry)
         .create_source(&source, &effective.door(), &secrets, called_url.as_ref())
         .await?;
-    let view = View::of(&source).with_receiving_url(receiving_url);
+    let view = view.with_receiving_url(receiving_url);
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/sources/{}", source.id))],
+        etag(source.revision),
         axum::Json(view),
     )
         .into_response())

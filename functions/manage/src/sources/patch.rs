@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use payload::called_url::CalledUrl;
@@ -17,13 +18,15 @@ use serde_json::Value;
 
 use super::view::View;
 use super::{checked, effective, find, find_preset, secret, shape};
+use crate::audit::{Action, WithSecrets};
 use crate::auth::Editor;
 use crate::body::{self, Id, MergePatch};
 use crate::fields;
 use crate::merge::Member;
 use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
-use crate::{App, Store};
+use crate::revision::{self, etag};
+use crate::{App, Store, rotation};
 
 /// A JSON Merge Patch (RFC 7396) of a source: what is not named stays as it is; `null` removes an option.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -91,18 +94,20 @@ struct NewSecret {
 /// What is not named stays as it is; `null` removes an option.
 #[utoipa::path(
     patch, path = "/v1/sources/{id}", operation_id = "updateSource", tag = "Sources",
-    params(("id" = SourceId, Path, description = "The source.")),
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
     request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
-    responses((status = 200, description = "The source as it is now.", body = View), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    responses((status = 200, description = "The source as it is now.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
 pub(crate) async fn update<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
     Id(id): Id<SourceId>,
+    headers: HeaderMap,
     MergePatch(mut patch): MergePatch<Patch>,
 ) -> Result<Response, ApiError> {
     let before = find(&app.store, caller.organization(), &id).await?;
+    revision::check(&headers, before.revision)?;
     let new_secret = patch.take_secret()?;
     let typed_url = std::mem::take(&mut patch.public_url);
     let mut source = patch.apply(&before)?;
@@ -117,12 +122,29 @@ pub(crate) async fn update<S: Store, C: Clock>(
     let secrets = new_secret
         .secrets(&app.store, &source, scheme_before, after.scheme, app.clock.now())
         .await?;
+    let mut revision = before.revision;
     if source != before || secrets.is_some() || new_url.is_some() {
+        let replaced = [("secret", secrets.is_some()), ("publicUrl", new_url.is_some())];
+        let replaced: Vec<&str> = replaced.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        let after_view = WithSecrets {
+            view: &View::of(&source),
+            replaced_secrets: &replaced,
+        };
+        let now = app.clock.now();
+        let entry = caller.entry(
+            now,
+            Action::SourceUpdated,
+            &id,
+            Some(&View::of(&before)),
+            Some(&after_view),
+        );
         app.store
+            .recording(entry)
             .update_source(&before, &source, &after.door(), secrets.as_deref(), new_url.as_ref())
             .await?;
+        revision += 1;
     }
-    Ok(axum::Json(View::of(&source)).into_response())
+    Ok((etag(revision), axum::Json(View::of(&source))).into_response())
 }
 
 /// The whole URL that the provider calls from now on, where it is another. What the API shows of the one that is there says nothing new:
@@ -151,13 +173,9 @@ impl Patch {
         if overlap.is_some() && !matches!(value, Member::Given(_)) {
             return Err(ApiError::invalid(field, "is given together with a new secret only"));
         }
-        if overlap.is_some_and(|overlap| overlap > secret::MAX_OVERLAP) {
-            let problem = format!("is out of range: 0 to {} seconds", secret::MAX_OVERLAP);
-            return Err(ApiError::invalid(field, problem));
-        }
         Ok(NewSecret {
             value,
-            overlap: overlap.unwrap_or(0),
+            overlap: rotation::overlap(Some(overlap.unwrap_or(0)), field)?,
         })
     }
 
@@ -241,7 +259,7 @@ impl NewSecret {
             Member::Given(typed) => {
                 let value = secret::stored(after, &typed, &source.salt)?;
                 let (usable, _) = usable(store, source, before, after).await?;
-                Ok(Some(secret::rotated(usable, value, now, self.overlap)))
+                Ok(Some(rotation::rotated(usable, value, now, self.overlap)))
             }
             Member::Null if after.needs_secret() => Err(needed("cannot be removed: the scheme needs one")),
             _ if before == Some(after) => Ok(None),

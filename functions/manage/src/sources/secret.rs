@@ -1,19 +1,12 @@
 //! The secrets of a source: how a typed one is stored, and what becomes of those that it takes the place of.
 
-use jiff::{SignedDuration, Timestamp};
 use payload::called_url::{CalledUrl, InvalidCalledUrl};
-use payload::key::{KeyError, TimedSecret};
+use payload::key::KeyError;
 use payload::receipt::salted_hash;
 use payload::scheme::Scheme;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::problem::ApiError;
-
-/// The most secrets of one source, those that have ended included: a backlog is verified with what was valid when it arrived.
-pub(super) const MAX_SECRETS: usize = 3;
-
-/// The longest time for which a replaced secret stays valid, in seconds: a week.
-pub(crate) const MAX_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
 /// The longest token of a handshake, in bytes.
 pub(crate) const MAX_VERIFY_TOKEN_BYTES: usize = 200;
@@ -70,81 +63,5 @@ pub(super) fn outlives(before: &Scheme, after: &Scheme) -> bool {
         | (None(_), None(_)) => true,
         (Token(before), Token(after)) => before.prefix == after.prefix,
         _ => false,
-    }
-}
-
-/// The secrets once `value` takes the place of `previous`, which are valid for `overlap` seconds yet, if not for less already.
-pub(super) fn rotated(
-    previous: Vec<TimedSecret>,
-    value: SecretString,
-    now: Timestamp,
-    overlap: u32,
-) -> Vec<TimedSecret> {
-    let end = now
-        .checked_add(SignedDuration::from_secs(i64::from(overlap)))
-        .unwrap_or(Timestamp::MAX);
-    let mut ending: Vec<TimedSecret> = previous
-        .into_iter()
-        .map(|secret| TimedSecret {
-            expires_at: Some(secret.expires_at.map_or(end, |earlier| earlier.min(end))),
-            ..secret
-        })
-        .collect();
-    ending.sort_by_key(|secret| std::cmp::Reverse(secret.expires_at));
-    ending.truncate(MAX_SECRETS - 1);
-    let mut secrets = vec![TimedSecret {
-        value,
-        created_at: now,
-        expires_at: None,
-    }];
-    secrets.append(&mut ending);
-    secrets
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secret(value: &str, expires_at: Option<i64>) -> TimedSecret {
-        TimedSecret {
-            value: value.into(),
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: expires_at.map(at),
-        }
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
-    }
-
-    #[test]
-    fn what_is_replaced_ends_and_what_ended_longest_ago_goes() {
-        let previous = vec![
-            secret("oldest", Some(50)),
-            secret("old", Some(150)),
-            secret("last", None),
-        ];
-        let shown = |secrets: Vec<TimedSecret>| {
-            secrets
-                .iter()
-                .map(|secret| (secret.value.expose_secret().to_owned(), secret.expires_at))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            shown(rotated(previous.clone(), "new".into(), at(100), 60)),
-            [
-                ("new".to_owned(), None),
-                ("last".to_owned(), Some(at(160))),
-                ("old".to_owned(), Some(at(150)))
-            ]
-        );
-        // At once.
-        let at_once = rotated(previous, "new".into(), at(100), 0);
-        assert!(at_once[1..].iter().all(|secret| !secret.is_valid_at(at(100))));
-        assert_eq!(at_once.len(), MAX_SECRETS);
-        assert_eq!(
-            shown(rotated(Vec::new(), "new".into(), at(100), 0)),
-            [("new".to_owned(), None)]
-        );
     }
 }

@@ -15,6 +15,7 @@ use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
 use payload::webhook::{Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use store::history::WebhookWas;
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
     KeyRegistry, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
@@ -41,6 +42,8 @@ pub(super) struct Tables {
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
     pub(super) outcomes: HashMap<ReceiptId, ReceiptOutcome>,
     pub(super) health: HashMap<SourceId, SourceHealth>,
+    /// What webhooks were, by the time that it ended.
+    pub(super) webhooks_were: Vec<(OrganizationId, WebhookWas)>,
     /// What was asked to be verified again, and whether in bulk.
     pub(super) asked: Vec<(ReceiptId, bool)>,
     /// Whether somebody else changes a source or a webhook just before it is written again.
@@ -86,7 +89,7 @@ impl Fake {
         Ok(tables)
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Tables>> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Tables>> {
         let tables = self.tables();
         match &tables.fault {
             Some(error) => Err(error.clone()),
@@ -279,23 +282,29 @@ impl SourceRegistry for Fake {
         Ok(())
     }
 
-    async fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> Result<bool> {
+    async fn sources_after(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&SourceId>,
+        limit: u16,
+    ) -> Result<Vec<Source>> {
+        let all = self.sources_of(organization).await?.into_iter();
+        let behind = all.filter(|source| after.is_none_or(|after| source.id > *after));
+        Ok(behind.take(limit.into()).collect())
+    }
+
+    async fn delete_source(&self, source: &Source) -> Result<()> {
         let mut tables = self.working()?;
-        let Some(source) = tables
-            .sources
-            .get(id)
-            .filter(|source| source.organization == *organization)
-            .cloned()
-        else {
-            return Ok(false);
-        };
+        if tables.race || tables.sources.get(&source.id) != Some(source) {
+            return Err(StoreError::Conflict);
+        }
         tables.audit.extend(self.entry.clone());
-        tables.sources.remove(id);
+        tables.sources.remove(&source.id);
         tables
             .doors
             .retain(|hash, _| source.tokens.iter().all(|token| token.hash != *hash));
-        tables.secrets.remove(id.as_str());
-        Ok(true)
+        tables.secrets.remove(source.id.as_str());
+        Ok(())
     }
 }
 
@@ -375,20 +384,28 @@ impl Webhooks for Fake {
             .collect())
     }
 
-    async fn delete_webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<bool> {
+    async fn webhooks_after(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&WebhookId>,
+        limit: u16,
+    ) -> Result<Vec<Webhook>> {
+        let all = self.webhooks_of(organization).await?.into_iter();
+        let behind = all.filter(|webhook| after.is_none_or(|after| webhook.id > *after));
+        Ok(behind.take(limit.into()).collect())
+    }
+
+    async fn delete_webhook(&self, webhook: &Webhook, revision: u64) -> Result<()> {
         let mut tables = self.working()?;
-        if tables
-            .webhooks
-            .get(id)
-            .is_none_or(|webhook| webhook.organization != *organization)
-        {
-            return Ok(false);
+        let is_there = tables.webhooks.contains_key(&webhook.id);
+        if tables.race || !is_there || tables.revision(&webhook.id) != revision {
+            return Err(StoreError::Conflict);
         }
         tables.audit.extend(self.entry.clone());
-        tables.webhooks.remove(id);
-        tables.webhook_secrets.remove(id);
-        tables.webhook_health.remove(id);
-        Ok(true)
+        tables.webhooks.remove(&webhook.id);
+        tables.webhook_secrets.remove(&webhook.id);
+        tables.webhook_health.remove(&webhook.id);
+        Ok(())
     }
 }
 

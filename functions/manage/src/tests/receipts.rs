@@ -21,6 +21,7 @@ pub(super) async fn received(client: &Client) -> Receipt {
         body: Bytes::from_static(br#"{"type": "live.audio.updated", "data": {"id": 1}}"#),
         received_at: now(),
         scheme: Some("standard-webhooks".into()),
+        trace: None,
     };
     client
         .store

@@ -52,10 +52,13 @@ async fn a_source_is_created_listed_read_and_deleted() {
         );
     }
     assert_eq!(client.get(&format!("/v1/sources/{id}")).await.body, with_health);
-    assert_eq!(client.get("/v1/sources").await.body, json!({"data": [shown]}));
+    assert_eq!(
+        client.get("/v1/sources").await.body,
+        json!({"data": [shown], "next": null})
+    );
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 204);
     assert_eq!(client.delete(&format!("/v1/sources/{id}")).await.status, 404);
-    assert_eq!(client.get("/v1/sources").await.body, json!({"data": []}));
+    assert_eq!(client.get("/v1/sources").await.body, json!({"data": [], "next": null}));
     assert!(client.store.tables().secrets.is_empty() && client.store.tables().doors.is_empty());
 }
 
@@ -85,7 +88,10 @@ async fn a_webhook_is_created_listed_read_and_deleted() {
     whole["headers"] = json!([]);
     whole["health"] = json!({"failingSince": null, "disabled": null});
     assert_eq!(client.get(&path).await.body, whole);
-    assert_eq!(client.get("/v1/webhooks").await.body, json!({"data": [shown]}));
+    assert_eq!(
+        client.get("/v1/webhooks").await.body,
+        json!({"data": [shown], "next": null})
+    );
     assert_eq!(client.delete(&path).await.status, 204);
     assert_eq!(client.delete(&path).await.status, 404);
     assert_eq!(client.get(&path).await.status, 404);
@@ -230,10 +236,11 @@ async fn an_event_is_published_once_for_each_id() {
     assert_eq!(client.store.tables().events.len(), 1);
     let read = client.get(&format!("/v1/events/{id}")).await;
     assert_eq!(read.status, 200);
+    let trace = client.store.tables().events.values().next().unwrap().trace.unwrap();
     assert_eq!(
         read.body,
         json!({
-            "id": id, "receipt": null, "receivedAt": "2025-03-25T13:31:00Z", "deliveries": [],
+            "id": id, "receipt": null, "receivedAt": "2025-03-25T13:31:00Z", "trace": trace, "deliveries": [],
             "event": {
                 "id": id, "type": "invoice.paid", "timestamp": "2025-03-25T12:00:00Z", "providerEventId": "inv-1",
                 "entity": {"type": "invoice", "id": "1"}, "action": "paid", "actor": "me", "category": "billing",
@@ -242,6 +249,34 @@ async fn an_event_is_published_once_for_each_id() {
             }
         })
     );
+}
+
+#[tokio::test]
+async fn a_published_event_belongs_to_the_trace_of_its_publisher() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let client = Client::new();
+    let publish = async |id: &str, traceparent: String| {
+        let request = Request::post("/v1/events")
+            .header(AUTHORIZATION, format!("Bearer {}", client.key))
+            .header(CONTENT_TYPE, "application/json")
+            .header("traceparent", traceparent)
+            .body(Body::from(json!({"type": "a", "data": 1, "id": id}).to_string()));
+        let published = client.send(request.unwrap()).await;
+        let read = client.get(&format!("/v1/events/{}", published.text("id"))).await;
+        assert!(
+            !read.body["event"].to_string().contains("trace"),
+            "it is no part of the payload"
+        );
+        (published.status, read.text("trace"))
+    };
+    let theirs = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    assert_eq!(publish("1", theirs).await, (202, TRACE.to_owned()));
+    // Published again under another trace it is the same event, which keeps its own.
+    let another = format!("00-{}-00f067aa0ba902b7-01", TRACE.replace('4', "5"));
+    assert_eq!(publish("1", another).await, (200, TRACE.to_owned()));
+    let (status, made) = publish("2", format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase())).await;
+    assert_eq!((status, made.len()), (202, 32));
+    assert_ne!(made, TRACE);
 }
 
 #[tokio::test]
@@ -322,7 +357,7 @@ async fn an_event_shows_its_deliveries_and_their_attempts() {
     assert_eq!(
         client.get(&format!("/v1/events/{id}")).await.body["deliveries"],
         json!([{
-            "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
+            "id": format!("{id}.{webhook}"), "event": id, "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
             "attempts": [{"at": "2025-03-25T13:31:00Z", "durationMs": 12, "status": 500, "error": "status", "answer": "oops"}]
         }])
     );

@@ -54,7 +54,10 @@ async fn what_is_anothers_is_answered_as_what_is_not_there() {
         }
     }
     for kind in ["sources", "webhooks"] {
-        assert_eq!(theirs.get(&format!("/v1/{kind}")).await.body, json!({"data": []}));
+        assert_eq!(
+            theirs.get(&format!("/v1/{kind}")).await.body,
+            json!({"data": [], "next": null})
+        );
         assert_eq!(
             ours.get(&format!("/v1/{kind}")).await.body["data"]
                 .as_array()

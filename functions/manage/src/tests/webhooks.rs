@@ -176,7 +176,7 @@ async fn a_setting_that_is_wrong_is_named() {
             pattern(json!({"data": {"a/b": [{"numeric": ["?", 1]}]}})),
             "/filter/pattern/data/a~1b/0",
         ),
-        (pattern(json!({"data": []})), "/filter/pattern/data"),
+        (pattern(json!({"data": [], "next": null})), "/filter/pattern/data"),
         (pattern(json!("nonsense")), "/filter/pattern"),
         (json!({"secret": "mine"}), "/secret"),
     ] {

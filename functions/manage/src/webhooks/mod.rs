@@ -2,64 +2,85 @@
 
 mod new;
 mod patch;
+mod rotate;
 mod settings;
+mod test;
 mod test_filter;
 mod view;
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{Extensions, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use delivery::Destinations;
 use delivery::guard::Refusal;
+use delivery::{Destinations, Guard};
 use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
-use serde::Serialize;
+use serde::Deserialize;
 use url::{Host, Url};
+use utoipa::IntoParams;
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
+use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::settings::called_api;
 use crate::{App, Settings, Store};
 
 pub(crate) use new::{__path_create, create};
 pub(crate) use patch::{__path_update, update};
+pub(crate) use rotate::{__path_rotate_secret, rotate_secret};
 #[cfg(test)]
 pub(crate) use settings::MAX_SCHEDULE_ENTRIES;
 pub(crate) use settings::MAX_WAIT;
+pub(crate) use test::{__path_test, test};
 pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};
 
-/// The webhooks of an organization.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Webhooks)]
-struct List<'a> {
-    /// Oldest first.
-    data: Vec<View<'a>>,
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// How many webhooks a page has at most.
+    #[param(inline)]
+    limit: Limit,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<WebhookId>>,
 }
 
 /// Lists the webhooks of the organization, oldest first.
 #[utoipa::path(
     get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
-    responses((status = 200, description = "All of them.", body = List)),
+    params(Parameters),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
+    Query(Parameters { limit, cursor }): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let webhooks = app.store.webhooks_of(caller.organization()).await?;
-    let data = webhooks.iter().map(View::of).collect();
-    Ok(axum::Json(List { data }).into_response())
+    let after = cursor.map(|Cursor(after)| after);
+    let store = &app.store;
+    let webhooks = store
+        .webhooks_after(caller.organization(), after.as_ref(), limit.get())
+        .await?;
+    let next = webhooks.last().filter(|_| webhooks.len() >= limit.rows());
+    let next = next.map(|last| last.id.clone());
+    let views = webhooks.iter().map(View::of).collect();
+    Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
 /// Reads one webhook, with the names of its headers and how it does.
 #[utoipa::path(
     get, path = "/v1/webhooks/{id}", operation_id = "getWebhook", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook.")),
-    responses((status = 200, description = "The webhook, with its health.", body = View)),
+    responses((status = 200, description = "The webhook, with its health.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`.")))),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn read<S: Store, C: Clock>(
@@ -67,7 +88,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
     caller: Reader,
     Id(id): Id<WebhookId>,
 ) -> Result<Response, ApiError> {
-    let webhook = find(&app.store, caller.organization(), &id).await?;
+    let (webhook, revision) = find(&app.store, caller.organization(), &id).await?;
     let (secrets, health) = tokio::try_join!(
         app.store.webhook_secrets(&id),
         app.store.health(caller.organization(), &id)
@@ -75,7 +96,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
     let view = View::of(&webhook)
         .with_what_is_public_of(&secrets)
         .with_health(health.as_ref());
-    Ok(axum::Json(view).into_response())
+    Ok((etag(revision), axum::Json(view)).into_response())
 }
 
 /// Deletes a webhook.
@@ -83,7 +104,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
 /// Nothing is sent to it after at most one batch.
 #[utoipa::path(
     delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
-    params(("id" = WebhookId, Path, description = "The webhook.")),
+    params(("id" = WebhookId, Path, description = "The webhook."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
     responses((status = 204, description = "It is gone."), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
@@ -91,18 +112,20 @@ pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
     Id(id): Id<WebhookId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = app.store.delete_webhook(caller.organization(), &id).await?;
-    if deleted {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::NotFound)
-    }
+    let (webhook, revision) = find(&app.store, caller.organization(), &id).await?;
+    revision::check(&headers, revision)?;
+    let view = View::of(&webhook);
+    let entry = caller.entry(app.clock.now(), Action::WebhookDeleted, &id, Some(&view), NOTHING);
+    app.store.recording(entry).delete_webhook(&webhook, revision).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// A webhook of this organization.
-async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId) -> Result<Webhook, ApiError> {
-    store.webhook(organization, id).await?.ok_or(ApiError::NotFound)
+/// A webhook of this organization, and how often it was changed.
+async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &WebhookId) -> Result<(Webhook, u64), ApiError> {
+    let found = store.webhook_to_change(organization, id).await?;
+    found.ok_or(ApiError::NotFound)
 }
 
 /// Whether a URL leads into the hub itself where hub and destinations share one machine, so that only port and path tell them apart.
@@ -119,6 +142,18 @@ fn is_receiving_url(url: &Url, origin: &str) -> bool {
     })
 }
 
+/// What decides where requests may go: not to this API either, under whatever name it was called. (On one machine hub and destinations
+/// share their host.)
+fn guard(settings: &Settings, extensions: &Extensions) -> Guard {
+    let guard = settings.guard.clone().without_api(called_api(extensions));
+    if guard.destinations() == Destinations::AllowPrivate {
+        return guard;
+    }
+    settings
+        .own_origins(extensions)
+        .fold(guard, |guard, origin| guard.without_host_of(origin.as_str()))
+}
+
 /// A destination that may be sent to, as far as that can be told now; each attempt checks it again.
 async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -> Result<DestinationUrl, ApiError> {
     let invalid = |problem: &dyn std::error::Error| ApiError::invalid("/url", problem);
@@ -130,11 +165,10 @@ async fn destination(settings: &Settings, extensions: &Extensions, text: &str) -
         ));
     }
     let url = DestinationUrl::parse(text, settings.guard.destinations().into()).map_err(|error| invalid(&error))?;
-    let mut guard = settings.guard.clone().without_api(called_api(extensions));
-    for origin in settings.own_origins(extensions) {
-        if guard.destinations() == Destinations::PublicOnly {
-            guard = guard.without_host_of(origin.as_str());
-        } else if is_receiving_url(url.expose(), origin.as_str()) {
+    let guard = guard(settings, extensions);
+    if guard.destinations() == Destinations::AllowPrivate {
+        let mut origins = settings.own_origins(extensions);
+        if origins.any(|origin| is_receiving_url(url.expose(), origin.as_str())) {
             return Err(invalid(&Refusal::OwnHost));
         }
     }

@@ -8,20 +8,22 @@ use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::filter::Filter;
 use payload::key::TimedSecret;
-use payload::outbound::{generate_key_pair, generate_secret};
 use payload::webhook::{Format, MAX_WEBHOOKS, Method, Rate, Webhook, WebhookSecrets};
 use payload::{Clock, WebhookId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::settings::{NewSigningSecret, Signature};
 use super::view::View;
 use super::{destination, settings};
+use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Json, Members, Word};
 use crate::fields::{self, required};
 use crate::openapi::schema::{Headers, Wait};
 use crate::problem::ApiError;
+use crate::revision::etag;
 use crate::{App, Store};
 
 /// A webhook that is to be.
@@ -63,17 +65,12 @@ pub(crate) struct NewWebhook {
     #[serde(default)]
     #[schema(value_type = Signature, default = "v1")]
     signature: Word<Signature>,
-}
-
-/// How deliveries are signed: by the words of Standard Webhooks.
-#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Signature {
-    /// With a secret that both sides have.
-    #[default]
-    V1,
-    /// With a key of ours, of which the receiver has only the public half.
-    V1a,
+    /// A signing secret of one's own, `whsec_` and 24 to 64 bytes in base64; one is made where it is absent.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    secret: Option<SecretString>,
+    /// What it is for, in words.
+    #[schema(max_length = 1000)]
+    description: Option<String>,
 }
 
 /// Creates a webhook.
@@ -84,7 +81,7 @@ enum Signature {
     request_body = NewWebhook,
     responses(
         (status = 201, description = "The webhook, with its signing secret.", body = View,
-            headers(("location" = String, description = "Where the webhook is read."))),
+            headers(("location" = String, description = "Where the webhook is read."), ("etag" = String, description = "Names this state, for `If-Match`."))),
         (status = 409, description = "[limit-reached] The organization has as many webhooks as it may have."),
     ),
     security(("key" = ["edit"])),
@@ -101,6 +98,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
     settings::check_method(method, format)?;
     let headers = settings::headers(new.headers, new.authorization)?;
     let schedule = new.schedule.map(settings::schedule).transpose()?;
+    let description = settings::description(new.description)?;
+    let Word(signature) = new.signature;
+    let secret = NewSigningSecret::make(new.secret, signature)?;
     let url = destination(&app.settings, &extensions, &required(new.url, "/url")?).await?;
     if app.store.webhooks_of(caller.organization()).await?.len() >= MAX_WEBHOOKS {
         return Err(ApiError::LimitReached {
@@ -113,6 +113,7 @@ pub(crate) async fn create<S: Store, C: Clock>(
         id: WebhookId::generate(now),
         organization: caller.organization().clone(),
         name,
+        description,
         url,
         filter: filter.unwrap_or_default().into(),
         format,
@@ -122,14 +123,8 @@ pub(crate) async fn create<S: Store, C: Clock>(
         enabled: new.enabled.unwrap_or(true),
         created_at: now,
     };
-    let value = match new.signature {
-        Word(Signature::V1) => generate_secret(),
-        Word(Signature::V1a) => generate_key_pair(),
-    };
-    // A private key is of no use to the receiver.
-    let secret = matches!(new.signature, Word(Signature::V1)).then(|| value.clone());
     let signing = TimedSecret {
-        value,
+        value: secret.value.clone(),
         created_at: now,
         expires_at: None,
     };
@@ -137,13 +132,14 @@ pub(crate) async fn create<S: Store, C: Clock>(
         signing: vec![signing],
         headers,
     };
-    app.store.create_webhook(&webhook, &secrets).await?;
-    let view = View::of(&webhook)
-        .with_what_is_public_of(&secrets)
-        .with_secret(secret.as_ref().map(ExposeSecret::expose_secret));
+    let view = View::of(&webhook).with_what_is_public_of(&secrets);
+    let entry = caller.entry(now, Action::WebhookCreated, &webhook.id, NOTHING, Some(&view));
+    app.store.recording(entry).create_webhook(&webhook, &secrets).await?;
+    let view = view.with_secret(secret.shown().map(ExposeSecret::expose_secret));
     Ok((
         StatusCode::CREATED,
         [(LOCATION, format!("/v1/webhooks/{}", webhook.id))],
+        etag(0),
         axum::Json(view),
     )
         .into_response())

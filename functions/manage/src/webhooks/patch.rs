@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::Extensions;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use payload::filter::{Filter, StoredFilter};
 use payload::webhook::{Format, Method, Rate, Webhook};
@@ -15,12 +15,14 @@ use serde_json::value::RawValue;
 
 use super::view::View;
 use super::{destination, settings};
+use crate::audit::{Action, WithSecrets};
 use crate::auth::Editor;
 use crate::body::{Id, Members, MergePatch, Word};
 use crate::fields;
 use crate::merge::{Member, patched_text};
 use crate::openapi::schema::{HeadersPatch, Wait};
 use crate::problem::ApiError;
+use crate::revision::{self, etag};
 use crate::{App, Store};
 
 /// A JSON Merge Patch (RFC 7396) of a webhook: what is not named stays as it is; `null` removes an option.
@@ -68,6 +70,10 @@ pub(crate) struct Patch {
     #[serde(default)]
     #[schema(value_type = bool)]
     enabled: Member<bool>,
+    /// What it is for, in words.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    description: Member<String>,
 }
 
 /// Changes a webhook.
@@ -75,9 +81,9 @@ pub(crate) struct Patch {
 /// What is not named stays as it is; `null` removes an option. Enabling it also takes back what Hookline disabled by itself.
 #[utoipa::path(
     patch, path = "/v1/webhooks/{id}", operation_id = "updateWebhook", tag = "Webhooks",
-    params(("id" = WebhookId, Path, description = "The webhook.")),
+    params(("id" = WebhookId, Path, description = "The webhook."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
     request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
-    responses((status = 200, description = "The webhook as it is now.", body = View), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    responses((status = 200, description = "The webhook as it is now.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
     security(("key" = ["edit"])),
 )]
 pub(crate) async fn update<S: Store, C: Clock>(
@@ -85,12 +91,16 @@ pub(crate) async fn update<S: Store, C: Clock>(
     caller: Editor,
     Id(id): Id<WebhookId>,
     extensions: Extensions,
+    conditions: HeaderMap,
     MergePatch(mut patch): MergePatch<Patch>,
 ) -> Result<Response, ApiError> {
     let found = app.store.webhook_to_change(caller.organization(), &id).await?;
     let (before, revision) = found.ok_or(ApiError::NotFound)?;
+    revision::check(&conditions, revision)?;
     // Read after the webhook: then the revision tells of any change of them too.
     let mut secrets = app.store.webhook_secrets(&id).await?;
+    let shown_before = serde_json::to_value(View::of(&before).with_what_is_public_of(&secrets));
+    let shown_before = shown_before.unwrap_or_default();
     let keeps_headers = settings::keeps_any(&secrets.headers, &patch.headers, &patch.authorization);
     let headers = settings::patched_headers(
         &secrets.headers,
@@ -115,12 +125,27 @@ pub(crate) async fn update<S: Store, C: Clock>(
         check_origin(&before, &webhook)?;
     }
     let enable = is_enabling && begins_anew(&app.store, &before).await?;
+    let view = View::of(&webhook).with_what_is_public_of(&secrets);
+    let mut revision = revision;
     if webhook != before || has_new_headers || enable {
+        let after = WithSecrets {
+            view: &view,
+            replaced_secrets: if has_new_headers { &["headers"] } else { &[] },
+        };
+        let entry = caller.entry(
+            app.clock.now(),
+            Action::WebhookUpdated,
+            &id,
+            Some(&shown_before),
+            Some(&after),
+        );
         app.store
+            .recording(entry)
             .update_webhook(&webhook, revision, has_new_headers.then_some(&secrets), enable)
             .await?;
+        revision += 1;
     }
-    Ok(axum::Json(View::of(&webhook).with_what_is_public_of(&secrets)).into_response())
+    Ok((etag(revision), axum::Json(view)).into_response())
 }
 
 /// Stored headers go only where they were meant to go. Else whoever may change a webhook could have them sent to a server of his own, and
@@ -162,6 +187,11 @@ impl Patch {
             Member::Absent => {}
             Member::Null => webhook.filter = StoredFilter::default(),
             Member::Given(patch) => webhook.filter = patched_filter(&before.filter, &patch)?.into(),
+        }
+        match self.description {
+            Member::Absent => {}
+            Member::Null => webhook.description = None,
+            Member::Given(text) => webhook.description = settings::description(Some(text))?,
         }
         self.rate_limit.apply(&mut webhook.rate);
         self.schedule.try_map(settings::schedule)?.apply(&mut webhook.schedule);

@@ -1,11 +1,15 @@
 //! The settings of a webhook, read so that an error names its field.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use payload::filter::{Filter, InvalidFilter};
-use payload::webhook::{DestinationHeader, Format, InvalidHeader, MAX_HEADERS, Method};
+use payload::outbound::{SigningKey, generate_key_pair, generate_secret};
+use payload::webhook::{DestinationHeader, Format, InvalidHeader, MAX_HEADERS, Method, WebhookSecrets};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::body::{Members, token};
 use crate::fields::required;
@@ -195,6 +199,92 @@ pub(super) fn are_same(one: &[DestinationHeader], other: &[DestinationHeader]) -
 pub(super) fn filter(json: &str) -> Result<Filter, ApiError> {
     let invalid = |InvalidFilter { pointer, problem }| ApiError::invalid(format!("/filter{pointer}"), problem);
     Filter::parse(json).map_err(invalid)
+}
+
+/// How deliveries are signed: by the words of Standard Webhooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Signature {
+    /// With a secret that both sides have.
+    #[default]
+    V1,
+    /// With a key of ours, of which the receiver has only the public half.
+    V1a,
+}
+
+impl Signature {
+    /// How a webhook with these secrets is signed.
+    pub(super) fn of(secrets: &WebhookSecrets) -> Self {
+        let newest = secrets.signing.first().map(|secret| SigningKey::parse(&secret.value));
+        match newest {
+            Some(Ok(key)) if key.public_key().is_some() => Self::V1a,
+            _ => Self::V1,
+        }
+    }
+}
+
+/// What deliveries are to be signed with.
+pub(super) struct NewSigningSecret {
+    pub(super) value: SecretString,
+    signature: Signature,
+}
+
+/// The least number of different bytes that a secret of one's own has: a random one of 24 bytes has more but once in a billion billions.
+const MIN_DIFFERENT_BYTES: usize = 12;
+
+impl NewSigningSecret {
+    /// A secret of the team's own, or a new one.
+    pub(super) fn make(own: Option<SecretString>, signature: Signature) -> Result<Self, ApiError> {
+        let value = match (own, signature) {
+            (None, Signature::V1) => generate_secret(),
+            (None, Signature::V1a) => generate_key_pair(),
+            (Some(own), Signature::V1) => checked_secret(own)?,
+            (Some(_), Signature::V1a) => {
+                return Err(ApiError::invalid(
+                    "/secret",
+                    "cannot be given with v1a: the key is ours",
+                ));
+            }
+        };
+        Ok(Self { value, signature })
+    }
+
+    /// What is shown of it, once. A private key is of no use to the receiver.
+    pub(super) fn shown(&self) -> Option<&SecretString> {
+        (self.signature == Signature::V1).then_some(&self.value)
+    }
+}
+
+fn checked_secret(own: SecretString) -> Result<SecretString, ApiError> {
+    let invalid = |problem: &str| ApiError::invalid("/secret", problem);
+    let form = "must be whsec_ and 24 to 64 bytes in base64, as Standard Webhooks says";
+    let encoded = own
+        .expose_secret()
+        .strip_prefix("whsec_")
+        .ok_or_else(|| invalid(form))?;
+    SigningKey::parse(&own).map_err(|_| invalid(form))?;
+    let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| invalid(form))?);
+    let different: HashSet<u8> = bytes.iter().copied().collect();
+    if different.len() < MIN_DIFFERENT_BYTES {
+        return Err(invalid("is too easy to guess: use random bytes"));
+    }
+    Ok(own)
+}
+
+/// The longest description, in characters.
+pub(crate) const MAX_DESCRIPTION_CHARS: usize = 1_000;
+
+/// What a webhook is for, in words; lines may break.
+pub(super) fn description(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.chars().count() > MAX_DESCRIPTION_CHARS || text.chars().any(is_bad) {
+        let problem = format!(
+            "must have at most {MAX_DESCRIPTION_CHARS} characters, no control character among them but line breaks and tabs"
+        );
+        return Err(ApiError::invalid("/description", problem));
+    }
+    Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
 /// A schedule of a webhook's own: the seconds to wait before each further attempt.

@@ -158,6 +158,7 @@ fn as_event(meta: EventMeta, organization: &OrganizationId, now: Timestamp) -> E
         receipt: None,
         received_at: now,
         hops: 0,
+        trace: None,
         meta,
         data: Content::Text,
         previous_attributes: None,

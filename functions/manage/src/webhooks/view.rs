@@ -23,6 +23,9 @@ pub(super) struct View<'a> {
     id: &'a WebhookId,
     /// Its name for people.
     name: &'a str,
+    /// What it is for, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
     /// Where to deliver. Of a chat, whose URL is the credential itself, only scheme and host.
     #[schema(value_type = String)]
     url: Cow<'a, str>,
@@ -75,6 +78,7 @@ impl<'a> View<'a> {
         Self {
             id: &webhook.id,
             name: &webhook.name,
+            description: webhook.description.as_deref(),
             url: shown_url(webhook),
             filter: webhook.filter.to_json(),
             format: webhook.format,

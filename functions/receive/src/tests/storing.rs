@@ -3,6 +3,46 @@
 use super::*;
 
 #[tokio::test]
+async fn a_receipt_belongs_to_the_trace_of_its_request() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const AWS: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+    let valid = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let long = format!("{valid}-{}", "a".repeat(1_000));
+    let twice = format!("{valid},{valid}");
+    for (sent, expected) in [
+        (json!({"traceparent": valid, "x-amzn-trace-id": AWS}), Some(TRACE)),
+        (
+            json!({"x-amzn-trace-id": AWS}),
+            Some("5759e988bd862e3fe1be46a994272793"),
+        ),
+        (
+            json!({"traceparent": "00-", "x-amzn-trace-id": AWS}),
+            Some("5759e988bd862e3fe1be46a994272793"),
+        ),
+        (json!({}), None),
+        (json!({"traceparent": valid.to_uppercase()}), None),
+        (json!({"traceparent": valid.replace(TRACE, &"0".repeat(32))}), None),
+        (json!({"traceparent": long}), None),
+        (json!({"traceparent": twice}), None),
+    ] {
+        let token = IngestToken::generate();
+        let function = function(&token, door(), Ok(()));
+        let mut request = event(token.expose());
+        request
+            .headers
+            .as_object_mut()
+            .unwrap()
+            .extend(sent.as_object().unwrap().clone());
+        assert_eq!(answer(&function, request.request()).await.status, 202, "{sent}");
+        let trace = only(&function).trace.unwrap().to_string();
+        match expected {
+            Some(expected) => assert_eq!(trace, expected),
+            None => assert!(trace.len() == 32 && trace != TRACE, "{sent}: {trace}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_is_stored_as_it_came_before_it_is_acknowledged() {
     let token = IngestToken::generate();
     let function = function(&token, door(), Ok(()));

@@ -22,7 +22,7 @@ use payload::outbound::generate_secret;
 use payload::webhook::{
     DestinationUrl, Disabled, DisabledReason, Format, Health, HttpPolicy, Method, Webhook, WebhookSecrets,
 };
-use payload::{Clock, Event, EventId, OrganizationId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, TraceId, WebhookId};
 use store::{
     Deliveries, DestinationSecrets, Due, DueQueue, Events, HealthLog, Lease, PutEvent, StoreError, WebhookSet,
     WebhookSets,
@@ -468,6 +468,7 @@ pub(crate) struct Sent {
     pub(crate) is_signed: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) hops: u8,
+    pub(crate) trace: TraceId,
 }
 
 impl Sent {
@@ -483,6 +484,7 @@ impl Sent {
                 .map(|header| (header.name().to_owned(), header.expose_value().to_owned()))
                 .collect(),
             hops: request.hops,
+            trace: request.trace,
         }
     }
 }
@@ -618,6 +620,7 @@ pub(crate) fn webhook(organization: &OrganizationId, host: &str) -> Webhook {
         id: WebhookId::generate(start()),
         organization: organization.clone(),
         name: host.to_owned(),
+        description: None,
         url: DestinationUrl::parse(&format!("https://{host}/"), HttpPolicy::HttpsOnly).unwrap(),
         filter: Default::default(),
         format: Format::Raw,
@@ -648,6 +651,7 @@ pub(crate) fn event(organization: &OrganizationId, name: &str) -> Event {
         receipt: None,
         received_at: start(),
         hops: 0,
+        trace: None,
         meta: EventMeta {
             id,
             event_type: "a.b".to_owned(),

@@ -5,6 +5,7 @@ mod again;
 mod batches;
 mod decisions;
 mod health;
+mod numbers;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -245,6 +246,7 @@ impl Setup {
             body: Bytes::copy_from_slice(body.as_bytes()),
             received_at: received_at(),
             scheme: Some("standard-webhooks".into()),
+            trace: None,
         }
     }
 

@@ -202,6 +202,7 @@ pub(crate) fn event() -> impl Strategy<Value = Any> {
                 id: meta.id.clone(),
                 organization: "org_01JQ6ZQ0M0000000000000000A".parse().unwrap(),
                 hops: 0,
+                trace: None,
                 receipt: (!published).then(|| ReceiptId::generate(Timestamp::UNIX_EPOCH)),
                 received_at: Timestamp::UNIX_EPOCH,
                 meta,

@@ -53,6 +53,7 @@ fn mapped(
         body: body.to_owned().into(),
         received_at: "2025-03-25T13:31:01Z".parse().unwrap(),
         scheme: None,
+        trace: None,
     };
     let effective = source.effective().unwrap();
     let mut events = map(&effective, &receipt, Proof::of_nothing(effective.scheme.kind())).unwrap();
@@ -114,6 +115,7 @@ pub(crate) fn published() -> Event {
         id: id.clone(),
         organization: "org_01JQ6ZQ0M0000000000000000A".parse().unwrap(),
         hops: 0,
+        trace: None,
         receipt: None,
         received_at: "2025-03-25T13:31:01Z".parse().unwrap(),
         meta: EventMeta {

@@ -18,10 +18,10 @@ use delivery::guard::Resolver;
 use delivery::{Client, Destinations, Guard, Message, Outcome, Request, SignedPart, SigningKeys};
 use http::HeaderValue;
 use jiff::Timestamp;
-use payload::EventId;
 use payload::id::Identity;
 use payload::key::TimedSecret;
 use payload::webhook::{DestinationUrl, Format, HttpPolicy, Method};
+use payload::{EventId, TraceId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -79,6 +79,7 @@ pub(crate) async fn send(client: &Client, destination: &str, limit: Duration) ->
         message: &message,
         format: Format::Raw,
         hops: 0,
+        trace: TraceId::of_event(&event),
     };
     delivery::attempt::attempt(client, at(), request, limit).await
 }

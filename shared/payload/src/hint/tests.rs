@@ -72,6 +72,7 @@ fn receipt(headers: &[(&str, &str)], body: &[u8]) -> Receipt {
         body: Bytes::copy_from_slice(body),
         received_at: at(),
         scheme: None,
+        trace: None,
     }
 }
 

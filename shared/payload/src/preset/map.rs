@@ -245,6 +245,7 @@ fn event(
         receipt: Some(receipt.id.clone()),
         received_at: receipt.received_at,
         hops: hops(receipt),
+        trace: receipt.trace,
         meta,
         data: data.unwrap_or_else(|| part.all()),
         previous_attributes,

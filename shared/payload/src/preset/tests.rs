@@ -53,6 +53,7 @@ fn receipt(headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Receipt {
         body: body.into(),
         received_at: "2025-03-25T13:31:01Z".parse().unwrap(),
         scheme: None,
+        trace: None,
     }
 }
 

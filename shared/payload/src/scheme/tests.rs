@@ -42,6 +42,7 @@ fn receipt(headers: &[(&str, &str)], body: &str) -> Receipt {
         body: body.to_owned().into(),
         received_at: at,
         scheme: None,
+        trace: None,
     }
 }
 

@@ -249,6 +249,7 @@ pub(crate) fn receipt(request: &Request, scheme: &Scheme) -> Receipt {
         body: request.body.clone().into(),
         received_at: at,
         scheme: Some(scheme.kind().into()),
+        trace: None,
     }
 }
 

@@ -3,11 +3,14 @@
 mod audit;
 mod deliveries;
 mod events;
+mod history;
 mod idempotency;
+mod lists;
 mod registry;
 mod reverify;
 mod source_health;
 mod sources;
+mod walk;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -145,6 +148,18 @@ fn replace<T: Serialize>(table: &str, item: &T, revision: u64) -> Result<Transac
         .condition_expression(is_at_revision(revision))
         .set_expression_attribute_values(revision_values(revision));
     Ok(TransactWriteItem::builder().put(put.build().map_err(built)?).build())
+}
+
+/// A delete of the item that had been changed `revision` times; it fails when there is another, or none.
+fn remove(table: &str, key: Attributes, revision: u64) -> Result<TransactWriteItem, StoreError> {
+    let delete = Delete::builder()
+        .table_name(table)
+        .set_key(Some(key))
+        .condition_expression(is_at_revision(revision))
+        .set_expression_attribute_values(revision_values(revision));
+    Ok(TransactWriteItem::builder()
+        .delete(delete.build().map_err(built)?)
+        .build())
 }
 
 /// Whether an item is still there and had been changed so many times: one that never was has no revision.

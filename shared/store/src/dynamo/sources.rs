@@ -1,15 +1,13 @@
 //! Sources, their doors, and all secrets.
 
-use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
 use payload::{OrganizationId, SourceId};
 use serde::Deserialize;
 
-use super::{
-    Attributes, Dynamo, built, delete, is_at_revision, key, put, put_new, replace, revision_values, sdk_error, text,
-};
+use super::{Attributes, Dynamo, delete, key, put, put_new, remove, replace, sdk_error, text};
 use crate::item::{DoorItem, SecretsItem, SourceItem, called_url_key, door_key};
 use crate::{Doors, Secrets, SourceRegistry, Sources, StoreError};
 
@@ -45,28 +43,16 @@ struct SourceKey {
 
 impl SourceRegistry for Dynamo {
     async fn sources_of(&self, organization: &OrganizationId) -> Result<Vec<Source>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.sources)
-            .index_name("by-organization")
-            .key_condition_expression("organization = :organization")
-            .expression_attribute_values(":organization", text(organization.as_str()))
-            .into_paginator()
-            .items()
-            .send();
-        let mut sources = Vec::new();
-        while let Some(item) = pages.next().await {
-            let SourceKey { id } = serde_dynamo::from_item(item.map_err(sdk_error)?)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            // The index may still hold what was deleted a moment ago.
-            sources.extend(
-                self.source(&id)
-                    .await?
-                    .filter(|source| source.organization == *organization),
-            );
-        }
-        Ok(sources)
+        self.sources_behind(organization, None, None).await
+    }
+
+    async fn sources_after(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&SourceId>,
+        limit: u16,
+    ) -> Result<Vec<Source>, StoreError> {
+        self.sources_behind(organization, after, Some(limit)).await
     }
 
     async fn create_source(
@@ -108,14 +94,7 @@ impl SourceRegistry for Dynamo {
         if (&before.id, &before.organization) != (&source.id, &source.organization) {
             return Err(StoreError::Refused("a source keeps its id and its organization".into()));
         }
-        let stored: Option<SourceItem> = self.get(&self.tables.sources, source_key(&source.id), true).await?;
-        let stored = stored.ok_or(StoreError::Conflict)?;
-        let revision = stored.revision;
-        // Compared as what it says, not as how an earlier version of this code wrote it; the revision then holds until the write.
-        if Source::try_from(stored)? != *before {
-            return Err(StoreError::Conflict);
-        }
-        let mut writes = vec![self.replace_source(source, revision)?];
+        let mut writes = vec![self.replace_source(source, before.revision)?];
         for token in &source.tokens {
             writes.push(put(&self.tables.sources, &DoorItem::new(door, token)?)?);
         }
@@ -144,33 +123,60 @@ impl SourceRegistry for Dynamo {
         }
     }
 
-    async fn delete_source(&self, organization: &OrganizationId, id: &SourceId) -> Result<bool, StoreError> {
-        let stored: Option<SourceItem> = self.get(&self.tables.sources, source_key(id), true).await?;
-        let Some(stored) = stored else { return Ok(false) };
-        let revision = stored.revision;
-        let source = Source::try_from(stored)?;
-        if source.organization != *organization {
-            return Ok(false);
-        }
+    async fn delete_source(&self, source: &Source) -> Result<(), StoreError> {
         let mut writes = vec![
-            self.remove_source(id, revision)?,
-            delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
+            remove(&self.tables.sources, source_key(&source.id), source.revision)?,
+            delete(&self.tables.secrets, key([("owner", source.id.as_str())]))?,
         ];
         for token in &source.tokens {
             writes.push(delete(&self.tables.sources, key([("id", &door_key(&token.hash))]))?);
         }
         if source.options.public_url.is_some() {
-            writes.push(self.remove_called_url(id)?);
+            writes.push(self.remove_called_url(&source.id)?);
         }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
-            Ok(true)
+            Ok(())
         }
     }
 }
 
 impl Dynamo {
+    async fn sources_behind(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&SourceId>,
+        limit: Option<u16>,
+    ) -> Result<Vec<Source>, StoreError> {
+        let behind = after.map(|after| key([("organization", organization.as_str()), ("id", after.as_str())]));
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.tables.sources)
+            .index_name("by-organization")
+            .key_condition_expression("organization = :organization")
+            .expression_attribute_values(":organization", text(organization.as_str()))
+            .set_exclusive_start_key(behind)
+            .set_limit(limit.map(i32::from))
+            .into_paginator()
+            .items()
+            .send();
+        let mut sources = Vec::new();
+        while limit.is_none_or(|limit| sources.len() < usize::from(limit)) {
+            let Some(item) = pages.next().await else { break };
+            let SourceKey { id } = serde_dynamo::from_item(item.map_err(sdk_error)?)
+                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            // The index may still hold what was deleted a moment ago.
+            sources.extend(
+                self.source(&id)
+                    .await?
+                    .filter(|source| source.organization == *organization),
+            );
+        }
+        Ok(sources)
+    }
+
     fn remove_called_url(&self, id: &SourceId) -> Result<TransactWriteItem, StoreError> {
         delete(&self.tables.secrets, key([("owner", &called_url_key(id))]))
     }
@@ -179,18 +185,6 @@ impl Dynamo {
     fn replace_source(&self, source: &Source, revision: u64) -> Result<TransactWriteItem, StoreError> {
         let item = SourceItem::try_from(source)?.at_revision(revision.saturating_add(1));
         replace(&self.tables.sources, &item, revision)
-    }
-
-    /// Deletes a source that had been changed `revision` times: a change meanwhile may have given it a door that would stay.
-    fn remove_source(&self, id: &SourceId, revision: u64) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.tables.sources)
-            .set_key(Some(source_key(id)))
-            .condition_expression(is_at_revision(revision))
-            .set_expression_attribute_values(revision_values(revision));
-        Ok(TransactWriteItem::builder()
-            .delete(delete.build().map_err(built)?)
-            .build())
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use jiff::Timestamp;
 use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
 use payload::{Event, OrganizationId, WebhookId};
 
-use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, replace, sdk_error, text};
+use super::history::Becomes;
+use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, remove, replace, sdk_error, text};
 use crate::item::{HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SecretsItem, VERSION_KEY, VersionItem, WebhookItem};
 use crate::{DestinationSecrets, HealthLog, StoreError, WebhookSet, WebhookSets, Webhooks};
 
@@ -196,6 +198,13 @@ impl Webhooks for Dynamo {
                 health_key(&webhook.organization, &webhook.id),
             )?);
         }
+        // What was changed meanwhile fails below.
+        if let Some((before, _)) =
+            (self.webhook_to_change(&webhook.organization, &webhook.id).await?).filter(|(_, found)| *found == revision)
+        {
+            let becomes = Becomes::Changed { after: webhook, enable };
+            writes.extend(self.keep(&before, revision, becomes).await?);
+        }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -234,33 +243,66 @@ impl Webhooks for Dynamo {
     }
 
     async fn webhooks_of(&self, organization: &OrganizationId) -> Result<Vec<Webhook>, StoreError> {
-        let mut webhooks = Vec::new();
-        for item in self.webhook_items(organization, WebhookId::PREFIX, "wh_~").await? {
-            // One registration that cannot be read must not stop the deliveries to all others.
-            match read::<WebhookItem>(item).and_then(Webhook::try_from) {
-                Ok(webhook) => webhooks.push(webhook),
-                Err(error @ StoreError::Newer { .. }) => return Err(error),
-                Err(error) => {
-                    tracing::error!(%organization, error_type = error.error_type(), "a stored webhook cannot be read and gets nothing");
-                }
-            }
-        }
-        Ok(webhooks)
+        let items = self
+            .webhook_items(organization, WebhookId::PREFIX, BEHIND_WEBHOOKS)
+            .await?;
+        readable(organization, items)
     }
 
-    async fn delete_webhook(&self, organization: &OrganizationId, id: &WebhookId) -> Result<bool, StoreError> {
-        if self.webhook(organization, id).await?.is_none() {
-            return Ok(false);
+    async fn webhooks_after(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&WebhookId>,
+        limit: u16,
+    ) -> Result<Vec<Webhook>, StoreError> {
+        let mut pages = self
+            .webhook_query(organization, WebhookId::PREFIX, BEHIND_WEBHOOKS)
+            .set_exclusive_start_key(after.map(|after| webhook_key(organization, after.as_str())))
+            .limit(i32::from(limit))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while items.len() < usize::from(limit) {
+            let Some(item) = pages.next().await else { break };
+            items.push(item.map_err(sdk_error)?);
         }
-        let writes = vec![
-            delete(&self.tables.webhooks, webhook_key(organization, id.as_str()))?,
+        readable(organization, items)
+    }
+
+    async fn delete_webhook(&self, webhook: &Webhook, revision: u64) -> Result<(), StoreError> {
+        let Webhook { organization, id, .. } = webhook;
+        let mut writes = vec![
+            remove(&self.tables.webhooks, webhook_key(organization, id.as_str()), revision)?,
             delete(&self.tables.webhooks, health_key(organization, id))?,
             delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
             self.count_version(organization)?,
         ];
-        self.transact(writes).await?;
-        Ok(true)
+        writes.extend(self.keep(webhook, revision, Becomes::Deleted).await?);
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(())
+        }
     }
+}
+
+/// Behind the range keys of all registrations.
+const BEHIND_WEBHOOKS: &str = "wh_~";
+
+/// The registrations that can be read. One that cannot must not stop the deliveries to all others.
+fn readable(organization: &OrganizationId, items: Vec<Attributes>) -> Result<Vec<Webhook>, StoreError> {
+    let mut webhooks = Vec::new();
+    for item in items {
+        match read::<WebhookItem>(item).and_then(Webhook::try_from) {
+            Ok(webhook) => webhooks.push(webhook),
+            Err(error @ StoreError::Newer { .. }) => return Err(error),
+            Err(error) => {
+                tracing::error!(%organization, error_type = error.error_type(), "a stored webhook cannot be read and gets nothing");
+            }
+        }
+    }
+    Ok(webhooks)
 }
 
 impl Dynamo {
@@ -271,8 +313,17 @@ impl Dynamo {
         from: &str,
         to: &str,
     ) -> Result<Vec<Attributes>, StoreError> {
-        let mut pages = self
-            .client
+        let query = self.webhook_query(organization, from, to);
+        let mut pages = query.into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.map_err(sdk_error)?);
+        }
+        Ok(items)
+    }
+
+    fn webhook_query(&self, organization: &OrganizationId, from: &str, to: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.tables.webhooks)
             .key_condition_expression("organization = :organization AND id BETWEEN :from AND :to")
@@ -280,14 +331,6 @@ impl Dynamo {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":to", text(to))
             .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.push(item.map_err(sdk_error)?);
-        }
-        Ok(items)
     }
 
     fn health_update(&self, organization: &OrganizationId, webhook: &WebhookId) -> UpdateBuilder {

@@ -25,6 +25,9 @@ pub struct DeliveryItem {
     bucket: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<i64>,
+    /// The organization and the shard, only while it is due or when it is exhausted: without it the item is not in the index `unsettled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsettled: Option<String>,
     #[serde(default)]
     fence: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,6 +56,8 @@ impl DeliveryItem {
                 .next_attempt
                 .map(|_| bucket_key(Delivery::bucket(&delivery.webhook))),
             due: delivery.next_attempt.map(|at| at.as_millisecond()),
+            unsettled: matches!(delivery.status, DeliveryStatus::Due | DeliveryStatus::Exhausted)
+                .then(|| time_shard(delivery.organization.as_str(), delivery.event.as_str())),
             fence: delivery.fence,
             attempts: delivery.attempts.clone(),
         }

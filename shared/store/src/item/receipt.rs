@@ -1,12 +1,24 @@
 //! Items of the inbox and of the receipts table.
 
+use jiff::Timestamp;
 use payload::receipt::{Header, HeaderValue, MAX_STORED_BODY_BYTES, ReceiptOutcome, ReceiptStatus};
-use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId};
+use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
 use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
 use crate::StoreError;
+
+/// How many characters of an id behind its prefix are its time (<https://github.com/ulid/spec>).
+const TIME_CHARACTERS: usize = 10;
+
+/// What the ids of the receipts begin with that arrived at this millisecond: they sort by time, and so no id of that millisecond or
+/// later sorts before it.
+pub(crate) fn first_receipt_id(at: Timestamp) -> String {
+    let mut text = ReceiptId::first_at_text(at);
+    text.truncate(ReceiptId::PREFIX.len() + TIME_CHARACTERS);
+    text
+}
 
 /// A request as it arrived, in the inbox. The attribute `again` is not part of it: it is set by whoever asks for another verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +37,8 @@ pub struct ReceiptItem {
     at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scheme: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     ttl: i64,
 }
 
@@ -67,6 +81,7 @@ impl ReceiptItem {
             body,
             at: receipt.received_at.as_millisecond(),
             scheme: receipt.scheme.clone(),
+            trace: receipt.trace.map(|trace| trace.to_string()),
             ttl: expiry(receipt.received_at, days),
         })
     }
@@ -100,6 +115,8 @@ impl TryFrom<ReceiptItem> for Receipt {
             body: item.body.unpack()?.into(),
             received_at: timestamp(item.at)?,
             scheme: item.scheme,
+            // What cannot be read is no reason to lose the receipt.
+            trace: item.trace.as_deref().and_then(TraceId::parse),
         })
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn receipt() -> Receipt {
         body: br#"{"type":"a.b","data":{"id":1}}"#.to_vec().into(),
         received_at: at(),
         scheme: None,
+        trace: None,
     }
 }
 
@@ -49,6 +50,7 @@ pub(super) fn event() -> Event {
         receipt: Some(id("rcp_")),
         received_at: at(),
         hops: 0,
+        trace: None,
         meta: EventMeta {
             id: event_id(),
             event_type: "live.audio.updated".into(),
@@ -154,6 +156,7 @@ pub(super) fn webhook() -> Webhook {
         id: id("wh_"),
         organization: id("org_"),
         name: "orders".into(),
+        description: None,
         url: DestinationUrl::parse("https://example.com/hook", HttpPolicy::HttpsOnly).unwrap(),
         filter: serde_json::from_str(r#"{"types":["live.*"]}"#).unwrap(),
         format: Format::Raw,
