@@ -14,6 +14,7 @@ mod idempotency;
 mod keys;
 mod log;
 mod merge;
+mod objects;
 mod openapi;
 mod page;
 mod problem;
