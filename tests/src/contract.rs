@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod history;
+mod jobs;
 mod lists;
 mod registry;
 mod reverification;
@@ -57,6 +58,13 @@ pub async fn run(store: &Arc<Dynamo>) {
     lists::outcomes_come_page_by_page(store).await;
     lists::deliveries_come_by_webhook_and_by_what_is_unsettled(store).await;
     lists::answers_are_removed_and_nothing_else(store).await;
+    jobs::a_job_runs_until_it_ends(store).await;
+    jobs::a_cancelled_job_is_written_by_nobody(store).await;
+    jobs::jobs_are_listed_newest_first(store).await;
+    jobs::a_job_is_worked_on_by_one_owner_at_a_time(store).await;
+    jobs::a_delivery_is_asked_for_as_it_was_read(store).await;
+    jobs::what_is_due_is_brought_forward_as_it_was_read(store).await;
+    jobs::events_and_deliveries_are_found_by_time(store).await;
 }
 
 fn now() -> Timestamp {

@@ -35,6 +35,8 @@ pub(crate) enum Action {
     WebhookTested,
     KeyCreated,
     KeyRevoked,
+    JobCreated,
+    JobCancelled,
 }
 
 impl Action {
@@ -55,6 +57,8 @@ impl Action {
             Self::WebhookTested => "webhook.tested",
             Self::KeyCreated => "key.created",
             Self::KeyRevoked => "key.revoked",
+            Self::JobCreated => "job.created",
+            Self::JobCancelled => "job.cancelled",
         }
     }
 }

@@ -11,6 +11,7 @@ mod events;
 mod events_list;
 mod fields;
 mod idempotency;
+mod jobs;
 mod keys;
 mod log;
 mod merge;
@@ -41,8 +42,8 @@ use payload::Clock;
 use store::history::WebhookHistory;
 use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
-    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, RawReceipts, Receipts,
-    Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, RawReceipts,
+    Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -60,10 +61,10 @@ pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + D
 
 impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys> Registrations for T {}
 
-/// Follows what happened, and asks for another verification.
-pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists {}
+/// Follows what happened, and asks for another verification, or another delivery.
+pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists {}
 
-impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + Lists> History for T {}
+impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists> History for T {}
 
 /// Lists what happened, by time, and tells by which registrations.
 pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory {}
@@ -102,9 +103,12 @@ openapi::operations! {
         webhooks::test,
         webhooks::test_filter,
         deliveries::stats,
+        jobs::replay_failed,
+        jobs::recover,
         events::publish,
         events_list::list,
         events::read,
+        jobs::replay_event,
         deliveries::list,
         deliveries::read,
         deliveries::remove_answer,
@@ -112,6 +116,9 @@ openapi::operations! {
         receipts::list,
         receipts::read,
         reverify::receipt,
+        jobs::list,
+        jobs::read,
+        jobs::cancel,
         keys::create,
         keys::list,
         keys::read,

@@ -89,6 +89,10 @@ kinds! {
     IdempotencyKeyReused: "idempotency-key-reused", "The idempotency key was used for another request", UNPROCESSABLE_ENTITY;
     /// Only what was rejected is verified again.
     NotRejected: "not-rejected", "The receipt is not rejected", CONFLICT;
+    /// Nothing is sent to the webhook.
+    WebhookDisabled: "webhook-disabled", "The webhook is disabled", CONFLICT;
+    /// There is nothing left of it to end.
+    JobEnded: "job-ended", "The job has ended", CONFLICT;
     /// Changed at the same time.
     Conflict: "conflict", "Conflict", CONFLICT;
     /// Not now.
@@ -174,6 +178,12 @@ pub(crate) enum ApiError {
     /// Only what was rejected is verified again.
     #[error("the receipt is not rejected: {0}")]
     NotRejected(&'static str),
+    /// A webhook that is sent nothing gets nothing again either.
+    #[error("the webhook is disabled")]
+    WebhookDisabled,
+    /// What has ended cannot be cancelled.
+    #[error("the job has ended")]
+    JobEnded,
     /// Nobody said under which URL senders reach us.
     #[error("neither a public URL is set nor did the request come through API Gateway")]
     NoPublicUrl,
@@ -230,6 +240,8 @@ impl ApiError {
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::NotRejected(_) => "not_rejected",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::JobEnded => "job_ended",
             Self::NoPublicUrl => "no_public_url",
             Self::BrokenEvent(_) => "broken_event",
             Self::Store(error) => error.error_type(),
@@ -255,6 +267,8 @@ impl ApiError {
             Self::IdempotencyInProgress => Kind::IdempotencyInProgress,
             Self::IdempotencyKeyReused => Kind::IdempotencyKeyReused,
             Self::NotRejected(_) => Kind::NotRejected,
+            Self::WebhookDisabled => Kind::WebhookDisabled,
+            Self::JobEnded => Kind::JobEnded,
             Self::Store(StoreError::Conflict) => Kind::Conflict,
             Self::Store(error) if error.is_transient() => Kind::Unavailable,
             Self::NoPublicUrl | Self::NoClient | Self::BrokenEvent(_) | Self::Store(_) => Kind::InternalError,
@@ -284,6 +298,8 @@ impl ApiError {
                 "Something else was asked with this idempotency key. Use a new key for each request."
             }
             Self::NotRejected(why) => why,
+            Self::WebhookDisabled => "The webhook is disabled, and is sent nothing. Enable it first.",
+            Self::JobEnded => "The job has ended already.",
             Self::LimitReached { what, limit } => return format!("An organization has at most {limit} {what}."),
             Self::Store(StoreError::TooLarge { limit }) => {
                 return format!("The content is longer than {limit} bytes after compression.");

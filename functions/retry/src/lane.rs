@@ -6,10 +6,11 @@ use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use delivery::policy::{Exhaustion, later, patience};
-use delivery::{Jitter, Message, Next, Place, Sender, report};
+use delivery::{Jitter, Message, Next, Place, Request, Sender, report};
 use futures::FutureExt;
 use jiff::Timestamp;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
+use payload::event::MAX_HOPS;
 use payload::webhook::Webhook;
 use payload::{Clock, Event, EventId, TraceId, WebhookId, own};
 use store::StoreError;
@@ -166,7 +167,11 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let Some(event) = event?.filter(|event| event.organization == delivery.organization) else {
             return self.exhaust(delivery, None, "event_gone").await;
         };
-        let Ok(message) = Message::render(&event, webhook.format, webhook.method) else {
+        if event.hops >= MAX_HOPS {
+            // A replay does not send on what goes in circles.
+            return self.exhaust(delivery, Some(event.trace()), "loop").await;
+        }
+        let Ok(message) = Message::render_as(&event, delivery.message_id(), webhook.format, webhook.method) else {
             return self.exhaust(delivery, Some(event.trace()), "event_broken").await;
         };
         let credentials = match credentials {
@@ -174,7 +179,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Err(error) if error.is_transient() => return Err(error),
             Ok(_) | Err(_) => return self.set_aside(delivery, Some(event.trace()), "no_valid_secret").await,
         };
-        let request = credentials.request(&event, webhook, &message);
+        let request = Request {
+            id: delivery.message_id(),
+            ..credentials.request(&event, webhook, &message)
+        };
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
         let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);

@@ -19,7 +19,7 @@ pub use dynamo::Dynamo;
 pub use error::StoreError;
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
-    IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, RawReceipts,
-    Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, WebhookSet,
-    WebhookSets, Webhooks,
+    IdempotentRequest, IdempotentRequests, Inbox, JobDesk, JobLease, JobQueue, Jobs, KeyRegistry, Keys, Lease, Moment,
+    Organizations, PutEvent, RawReceipts, Receipts, Redelivery, Reverification, RunningJob, Secrets, SourceHealthLog,
+    SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
 };

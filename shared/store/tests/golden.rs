@@ -11,6 +11,7 @@ use payload::TraceId;
 use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
+use payload::job::{Job, JobFailure, JobKind, JobStatus};
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Organization, Role};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
@@ -21,15 +22,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::history::WebhookWas;
 use store::item::{
-    AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, KeyItem, KeyRefItem, LeaseItem,
-    OrganizationItem, OutcomeItem, ReceiptItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem, WebhookItem,
-    WebhookWasItem,
+    AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, JobItem, KeyItem, KeyRefItem, LeaseItem,
+    OrganizationItem, OutcomeItem, ReceiptItem, RunningJobItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem,
+    WebhookItem, WebhookWasItem,
 };
-use store::{IdempotentRequest, StoreError};
+use store::{IdempotentRequest, RunningJob, StoreError};
 
 use samples::{
-    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, receipt, secrets,
-    source, webhook,
+    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, job, receipt,
+    replayed, secrets, source, webhook,
 };
 
 /// Writes today's item, holds it against the golden file, and reads the golden file back, plain and with a stranger's attributes.
@@ -193,6 +194,35 @@ fn events_and_deliveries_v1() {
     };
     check("delivery-done-v1", &DeliveryItem::new(&done, 30), |item| {
         Delivery::try_from(item).unwrap() == done
+    });
+    check("delivery-replayed-v1", &DeliveryItem::new(&replayed(), 30), |item| {
+        Delivery::try_from(item).unwrap() == replayed()
+    });
+}
+
+#[test]
+fn jobs_v1() {
+    check("job-v1", &JobItem::from(&job()), |item| {
+        Job::try_from(item).unwrap() == job()
+    });
+    let mut ended = Job {
+        kind: JobKind::ReplayEvent {
+            event: event_id(),
+            webhook: None,
+        },
+        position: None,
+        ..job()
+    };
+    ended.end(JobStatus::Failed, Some(JobFailure::EventGone), at());
+    check("job-ended-v1", &JobItem::from(&ended), |item| {
+        Job::try_from(item).unwrap() == ended
+    });
+    let running = RunningJob {
+        organization: id("org_"),
+        job: id("job_"),
+    };
+    check("job-running-v1", &RunningJobItem::from(&job()), |item| {
+        RunningJob::from(item) == running
     });
 }
 

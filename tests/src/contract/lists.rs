@@ -277,6 +277,7 @@ fn delivery(organization: &OrganizationId, webhook: &WebhookId, number: i64, sta
         created_at: at(number),
         next_attempt: (status == DeliveryStatus::Due).then(|| at(number + 60)),
         attempts: vec![],
+        replay: payload::delivery::Replay::default(),
         fence: 0,
     }
 }

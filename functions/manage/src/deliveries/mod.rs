@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::id::InvalidId;
-use payload::{Clock, EventId, OrganizationId, WebhookId};
+use payload::{Clock, EventId, JobId, MessageId, OrganizationId, WebhookId};
 use serde::{Serialize, Serializer};
 use store::StoreError;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -93,6 +93,15 @@ pub(crate) struct DeliveryView {
     next_attempt: Option<Timestamp>,
     /// What was tried, oldest first. The start of an answer is kept of the last one only.
     attempts: Vec<Attempt>,
+    /// How many older attempts are not kept; absent where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_dropped: Option<u32>,
+    /// The job that asked for it last; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    /// The `webhook-id` of its attempts, where it is not the event's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
 }
 
 impl From<Delivery> for DeliveryView {
@@ -104,6 +113,7 @@ impl From<Delivery> for DeliveryView {
             created_at,
             next_attempt,
             attempts,
+            replay,
             ..
         } = delivery;
         Self {
@@ -117,6 +127,9 @@ impl From<Delivery> for DeliveryView {
             created_at,
             next_attempt,
             attempts,
+            attempts_dropped: Some(replay.dropped).filter(|dropped| *dropped > 0),
+            job: replay.job,
+            message_id: replay.message_id,
         }
     }
 }

@@ -153,6 +153,39 @@ fn limits_are_those_of_the_code() {
         ("NewEntity", "id", "maxLength", crate::events::MAX_FIELD_BYTES),
         ("NewScope", "pool", "maxLength", crate::events::MAX_FIELD_BYTES),
         ("NewChange", "code", "maxLength", crate::events::MAX_ID_BYTES),
+        ("ReplayFailed", "rate", "maximum", payload::job::MAX_RATE as usize),
+        ("Recover", "rate", "maximum", payload::job::MAX_RATE as usize),
+        ("NewKey", "name", "maxLength", MAX_NAME_CHARS),
+        (
+            "SourceSecretRotation",
+            "previousExpiresIn",
+            "maximum",
+            crate::rotation::MAX_OVERLAP as usize,
+        ),
+        (
+            "SourceTokenRotation",
+            "previousExpiresIn",
+            "maximum",
+            crate::rotation::MAX_OVERLAP as usize,
+        ),
+        (
+            "WebhookSecretRotation",
+            "previousExpiresIn",
+            "maximum",
+            crate::rotation::MAX_OVERLAP as usize,
+        ),
+        (
+            "NewWebhook",
+            "description",
+            "maxLength",
+            crate::webhooks::MAX_DESCRIPTION_CHARS,
+        ),
+        (
+            "WebhookPatch",
+            "description",
+            "maxLength",
+            crate::webhooks::MAX_DESCRIPTION_CHARS,
+        ),
         ("Filter", "types", "maxItems", MAX_ENTRIES),
     ] {
         let described = &api["components"]["schemas"][schema]["properties"][field][keyword];

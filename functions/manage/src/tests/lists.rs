@@ -55,6 +55,7 @@ fn deliver(client: &Client, event: &str, webhook: &WebhookId, second: i64, statu
         created_at: at(second),
         next_attempt: (status == DeliveryStatus::Due).then(|| at(60)),
         attempts: vec![],
+        replay: payload::delivery::Replay::default(),
         fence: 0,
     };
     delivery.record(Attempt {

@@ -6,6 +6,7 @@ mod creating;
 mod fake;
 mod fake_lists;
 mod idempotency;
+mod jobs;
 mod keys;
 mod lists;
 mod patching;

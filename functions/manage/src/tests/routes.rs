@@ -351,6 +351,7 @@ async fn an_event_shows_its_deliveries_and_their_attempts() {
         created_at: now(),
         next_attempt: Some(now()),
         attempts: vec![attempt],
+        replay: Default::default(),
         fence: 7,
     };
     client.store.tables().deliveries.push(delivery);

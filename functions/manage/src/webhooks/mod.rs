@@ -33,9 +33,9 @@ use crate::{App, Settings, Store};
 pub(crate) use new::{__path_create, create};
 pub(crate) use patch::{__path_update, update};
 pub(crate) use rotate::{__path_rotate_secret, rotate_secret};
-#[cfg(test)]
-pub(crate) use settings::MAX_SCHEDULE_ENTRIES;
 pub(crate) use settings::MAX_WAIT;
+#[cfg(test)]
+pub(crate) use settings::{MAX_DESCRIPTION_CHARS, MAX_SCHEDULE_ENTRIES};
 pub(crate) use test::{__path_test, test};
 pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};

@@ -5,11 +5,13 @@ mod deliveries;
 mod events;
 mod history;
 mod idempotency;
+mod jobs;
 mod lists;
 mod registry;
 mod reverify;
 mod source_health;
 mod sources;
+mod timelines;
 mod walk;
 mod webhooks;
 

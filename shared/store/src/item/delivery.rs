@@ -1,7 +1,7 @@
 //! Items of the deliveries table.
 
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
-use payload::{EventId, OrganizationId, WebhookId};
+use payload::delivery::{Attempt, Delivery, DeliveryStatus, Replay};
+use payload::{EventId, JobId, MessageId, OrganizationId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
@@ -32,6 +32,19 @@ pub struct DeliveryItem {
     fence: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
+    // What replays made of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    earlier: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    dropped: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The hash key of a bucket in the index `due`.
@@ -60,6 +73,10 @@ impl DeliveryItem {
                 .then(|| time_shard(delivery.organization.as_str(), delivery.event.as_str())),
             fence: delivery.fence,
             attempts: delivery.attempts.clone(),
+            earlier: delivery.replay.earlier,
+            dropped: delivery.replay.dropped,
+            job: delivery.replay.job.clone(),
+            message_id: delivery.replay.message_id.clone(),
         }
     }
 }
@@ -76,6 +93,12 @@ impl TryFrom<DeliveryItem> for Delivery {
             created_at: timestamp(item.at)?,
             next_attempt: item.due.map(timestamp).transpose()?,
             attempts: item.attempts,
+            replay: Replay {
+                earlier: item.earlier,
+                dropped: item.dropped,
+                job: item.job,
+                message_id: item.message_id,
+            },
             fence: item.fence,
         })
     }
