@@ -106,6 +106,18 @@ class Hub:
             time.sleep(0.1)
         return receipt
 
+    def failed_delivery(self):
+        """A delivery to a host that nobody has."""
+        webhook = self.call("POST", "/v1/webhooks", {"name": "nowhere", "url": "https://nowhere.invalid/hook"})
+        self.call("POST", "/v1/events", {"type": "made.for.a.delivery", "data": 1})
+        deadline = time.monotonic() + 30
+        while not (deliveries := self.call("GET", f"/v1/deliveries?webhook={webhook['id']}")["data"]):
+            assert time.monotonic() < deadline, "nothing was delivered"
+            time.sleep(0.1)
+        # Nothing more is sent there.
+        self.call("PATCH", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
+        return deliveries[0]["id"]
+
     def close(self):
         self.process.terminate()
         self.process.wait(60)
@@ -120,7 +132,11 @@ def check_hub(program, arguments):
         try:
             with urllib.request.urlopen(f"{hub.url}/openapi.json") as served:
                 assert served.read() == DOCUMENT.read_bytes(), "another document is served"
-            environment = os.environ | {"HOOKLINE_RECEIPT": hub.rejected_receipt()}
+            environment = os.environ | {
+                "HOOKLINE_RECEIPT": hub.rejected_receipt(),
+                "HOOKLINE_DELIVERY": hub.failed_delivery(),
+                "HOOKLINE_HOOKS": str(ROOT / "tests/scripts/schemathesis_hooks.py"),
+            }
             run = subprocess.run(
                 [pathlib.Path(sys.executable).with_name("schemathesis"), "--config-file", ROOT / "tests/schemathesis.toml", "run",
                  "--url", hub.url, "--header", f"Authorization: Bearer {hub.key}", *arguments, DOCUMENT],
