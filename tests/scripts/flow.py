@@ -140,6 +140,7 @@ class Flow:
         self.mend()
         self.publish()
         self.retry()
+        self.follow()
         self.replay()
         self.examples()
         team(self, step)
@@ -296,6 +297,37 @@ class Flow:
             (delivery,) = self.call("GET", f"/v1/events/{event}", 200)["deliveries"]
             assert (delivery["status"], len(delivery["attempts"])) == ("due" if status == 500 else "delivered", attempts), delivery
         step("the tick tries again under the same id, until it is delivered")
+
+    def follow(self):
+        """What happened, as lists, and where a message went."""
+        (event,) = [row["id"] for row in self.call("GET", "/v1/events?providerEventId=msg_1", 200)["data"]]
+        listed = self.call("GET", f"/v1/events?type=live.*&source={self.source}", 200)["data"]
+        assert event in [row["id"] for row in listed], listed
+        rejected = self.call("GET", "/v1/receipts?status=rejected", 200)["data"]
+        assert self.forged in [row["id"] for row in rejected], rejected
+        delivery = f"{event}.{self.webhook}"
+        listed = self.call("GET", f"/v1/deliveries?webhook={self.webhook}&status=delivered", 200)["data"]
+        assert delivery in [row["id"] for row in listed], listed
+        for query in ("status=due", "status=exhausted", "status=delivered", f"event={event}"):
+            rows = self.call("GET", f"/v1/deliveries?{query}", 200)["data"]
+            assert (delivery in [row["id"] for row in rows]) == (query in ("status=delivered", f"event={event}")), (query, rows)
+        assert self.call("GET", f"/v1/webhooks/{self.webhook}/stats", 200)["delivered"] > 0
+        step("what happened is listed")
+        self.dynamodb.update_item(
+            TableName="DeliveriesTable",
+            Key={"event": {"S": event}, "webhook": {"S": self.webhook}},
+            UpdateExpression="SET attempts[0].answer = :answer",
+            ExpressionAttributeValues={":answer": {"S": "what it said"}},
+        )
+        assert self.call("GET", f"/v1/deliveries/{delivery}", 200)["attempts"][0]["answer"] == "what it said"
+        self.call("DELETE", f"/v1/deliveries/{delivery}/answer", 204)
+        assert "answer" not in self.call("GET", f"/v1/deliveries/{delivery}", 200)["attempts"][0]
+        step("the answer of a destination is removed")
+        told = self.call("GET", "/v1/trace?id=msg_1", 200)
+        (traced,) = told["events"]
+        assert (traced["id"], traced["receipt"]) == (event, told["receipts"][0]["id"]), told
+        assert [(row["webhook"], row["delivery"]["status"]) for row in traced["matched"]] == [(self.webhook, "delivered")], traced
+        step("a message is followed from its receipt to its delivery")
 
     def replay(self):
         """One event again, what failed again, and what was missed: by jobs that the tick works on."""

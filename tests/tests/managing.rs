@@ -82,7 +82,7 @@ async fn a_providers_secret_is_replaced_without_a_gap() {
 #[tokio::test]
 async fn deliveries_carry_a_signature_of_each_valid_secret() {
     let (world, sink) = (World::start().await, Sink::start().await);
-    let webhook = world.api.webhook(&sink.url(), &[]).await;
+    let webhook = world.api.webhook(sink.url(), &[]).await;
     let path = format!("/v1/webhooks/{}/rotate-secret", webhook.id);
     let rotated = post(&world.api, &path, json!({"previousExpiresIn": 3600})).await;
     let new = rotated["secret"].as_str().unwrap().to_owned();

@@ -110,6 +110,7 @@ impl Limit {
     pub(crate) fn get(self) -> u16 {
         self.0
     }
+
     /// The most rows that a page can have.
     pub(crate) const MOST: usize = MAX_LIMIT as usize;
 

@@ -5,6 +5,7 @@ use payload::delivery::{Asked, Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::id::Identity;
 use payload::job::{Job, JobFailure, JobKind, JobStatus, Position};
 use payload::{Event, EventId, JobId, OrganizationId, WebhookId};
+use store::lists::Answers;
 use store::{Deliveries, Dynamo, Events, JobDesk, JobQueue, Jobs, Moment, PutEvent, Redelivery, RunningJob, Timelines};
 
 use super::{event, now};
@@ -166,7 +167,7 @@ pub(super) async fn a_delivery_is_asked_for_as_it_was_read(store: &Dynamo) {
         duration_ms: 7,
         status: Some(500),
         error: Some(AttemptError::Status),
-        answer: None,
+        answer: Some("oops".into()),
     });
     (delivery.status, delivery.next_attempt, delivery.fence) = (DeliveryStatus::Exhausted, None, 3);
     assert_eq!(
@@ -175,6 +176,18 @@ pub(super) async fn a_delivery_is_asked_for_as_it_was_read(store: &Dynamo) {
         "a replay creates nothing"
     );
     store.create_delivery(&delivery, None).await.expect("create");
+    assert_eq!(
+        store
+            .remove_answers(&organization, &delivery.event, &delivery.webhook)
+            .await,
+        Ok(true)
+    );
+    assert_eq!(
+        store.replace_delivery(&delivery, &again(&delivery)).await,
+        Ok(false),
+        "an answer that is removed does not come back"
+    );
+    delivery.attempts[0].answer = None;
     let first = again(&delivery);
     assert_eq!(store.replace_delivery(&delivery, &first).await, Ok(true));
     assert_eq!(

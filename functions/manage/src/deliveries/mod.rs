@@ -19,6 +19,7 @@ use store::StoreError;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
 use crate::problem::ApiError;
@@ -163,20 +164,24 @@ pub(crate) async fn read<S: Store, C: Clock>(
 pub(crate) async fn remove_answer<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
-    Id(DeliveryId { event, webhook }): Id<DeliveryId>,
+    Id(id): Id<DeliveryId>,
 ) -> Result<StatusCode, ApiError> {
     let mut outcome = Err(StoreError::Conflict);
     for _ in 0..REMOVAL_TRIES {
-        outcome = app.store.remove_answers(caller.organization(), &event, &webhook).await;
+        outcome = app
+            .store
+            .remove_answers(caller.organization(), &id.event, &id.webhook)
+            .await;
         if outcome != Err(StoreError::Conflict) {
             break;
         }
     }
-    if outcome? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::NotFound)
+    if !outcome? {
+        return Err(ApiError::NotFound);
     }
+    let entry = caller.entry(app.clock.now(), Action::DeliveryAnswerRemoved, &id, NOTHING, NOTHING);
+    app.store.record(&entry).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A delivery of this organization.

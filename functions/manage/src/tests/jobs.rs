@@ -384,7 +384,8 @@ async fn an_event_shows_what_replays_made_of_its_deliveries() {
     assert_eq!(
         client.get(&format!("/v1/events/{event}")).await.body["deliveries"],
         json!([{
-            "webhook": webhook, "status": "delivered", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": null,
+            "id": format!("{event}.{webhook}"), "event": event, "webhook": webhook, "status": "delivered",
+            "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": null,
             "attempts": [], "attemptsDropped": 7, "job": job, "messageId": message_id
         }])
     );

@@ -1,7 +1,7 @@
 //! Lists of events, receipts and deliveries.
 
 use jiff::SignedDuration;
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
+use payload::delivery::{Attempt, Delivery, DeliveryStatus, Replay};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::{EventId, ReceiptId, WebhookId};
 
@@ -55,8 +55,8 @@ fn deliver(client: &Client, event: &str, webhook: &WebhookId, second: i64, statu
         created_at: at(second),
         next_attempt: (status == DeliveryStatus::Due).then(|| at(60)),
         attempts: vec![],
-        replay: payload::delivery::Replay::default(),
         fence: 0,
+        replay: Replay::default(),
     };
     delivery.record(Attempt {
         throttled: false,

@@ -19,6 +19,7 @@ mod routes;
 mod secrets;
 mod tenants;
 mod test_filter;
+mod trace;
 mod webhook_headers;
 mod webhook_patching;
 mod webhooks;

@@ -9,7 +9,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use payload::event::SourceRef;
 use payload::scheme::Proof;
-use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId, WebhookId};
 use serde::{Deserialize, Serialize};
 use store::lists::{EventsWanted, Order, Span, Walk};
 
@@ -99,6 +99,8 @@ pub(crate) struct EventTrace {
     /// The id that its provider gave it, or its publisher.
     #[schema(required)]
     provider_event_id: Option<String>,
+    /// The trace id under which logs tell of it, and which each attempt carries in `traceparent`.
+    trace: TraceId,
     /// What its signature covered; `null` when it was published.
     #[schema(required)]
     verified: Option<Proof>,
@@ -273,6 +275,7 @@ async fn trace<S: Store>(
     let after = query.cursor.as_ref().map(|Cursor(webhook)| webhook);
     let found = registered.went_to(store, &event, after, query.limit.rows()).await?;
     Ok(EventTrace {
+        trace: event.trace(),
         id: event.id,
         event_type: event.meta.event_type,
         timestamp: event.meta.timestamp,

@@ -73,8 +73,7 @@ impl Deliveries for Dynamo {
 impl Redelivery for Dynamo {
     async fn replace_delivery(&self, before: &Delivery, after: &Delivery) -> Result<bool, StoreError> {
         // What has ended is changed by replays alone, and each names its job; what is due by its owners too, who set its next attempt.
-        let before = DeliveryItem::new(before, self.retention.event_days);
-        let read: Attributes = write(&before)?;
+        let read: Attributes = write(&DeliveryItem::new(before, self.retention.event_days))?;
         let mut put = self.put_delivery(after)?;
         let mut conditions = Vec::new();
         for name in ["status", "fence", "job", "due"] {
@@ -86,6 +85,14 @@ impl Redelivery for Dynamo {
                 }
                 None => format!("attribute_not_exists(#{name})"),
             });
+        }
+        // An answer that is removed meanwhile must not come back.
+        let answered = before.attempts.iter().rposition(|attempt| attempt.answer.is_some());
+        if let Some(number) = answered {
+            conditions.push(format!("attribute_exists(#attempts[{number}].#answer)"));
+            put = put
+                .expression_attribute_names("#attempts", "attempts")
+                .expression_attribute_names("#answer", "answer");
         }
         let put = put.condition_expression(conditions.join(" AND "));
         if self.write_delivery(put, None).await? {

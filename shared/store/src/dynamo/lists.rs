@@ -266,17 +266,22 @@ impl Answers for Dynamo {
             .filter(|(_, attempt)| attempt.answer.is_some())
             .map(|(number, _)| format!("attempts[{number}].answer"))
             .collect();
-        if places.is_empty() {
+        let Some(last) = delivery.attempts.last().filter(|_| !places.is_empty()) else {
             return Ok(true);
-        }
+        };
+        let last_place = delivery.attempts.len().saturating_sub(1);
         let outcome = self
             .client
             .update_item()
             .table_name(&self.tables.deliveries)
             .set_key(Some(key([("event", event.as_str()), ("webhook", webhook.as_str())])))
             .update_expression(format!("REMOVE {}", places.join(", ")))
-            // Attempts are only added: with as many there are the same ones.
-            .condition_expression("organization = :organization AND size(attempts) = :attempts")
+            // As many attempts, and the same last one: the places are those that were read.
+            .condition_expression(format!(
+                "organization = :organization AND size(attempts) = :attempts AND attempts[{last_place}].#at = :at"
+            ))
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":at", text(last.at.to_string()))
             .expression_attribute_values(":organization", text(organization.as_str()))
             .expression_attribute_values(":attempts", number(delivery.attempts.len()))
             .send()
