@@ -4,27 +4,23 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use payload::organization::{Access, Role};
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Content, Header, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required, Response,
-    ResponseBuilder, Schema, Server, Type, tag::TagBuilder,
+    Header, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Response, Server, Type,
+    tag::TagBuilder,
 };
 use utoipa::{OpenApi as _, ToSchema};
 
+use super::problems::{self, IDEMPOTENCY_KEY};
 use super::prose::prose;
 use super::schemas;
 use crate::idempotency::{MAX_NAME_BYTES, REPLAYED};
-use crate::problem::{Kind, Problem, TYPE_PREFIX};
+use crate::problem::Problem;
 
 /// The name of the security scheme.
 const KEY: &str = "key";
-
-/// The headers that change what an operation can answer.
-const IF_MATCH: &str = "if-match";
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What the document is about, for whoever opens it first.
 const DESCRIPTION: &str = include_str!("description.md");
@@ -68,7 +64,9 @@ pub(super) fn document() -> OpenApi {
             .collect(),
     );
     let mut components = api.components.take().unwrap_or_default();
-    components.schemas.insert(Problem::name().into_owned(), problem());
+    components
+        .schemas
+        .insert(Problem::name().into_owned(), problems::schema());
     components.add_security_scheme(
         KEY,
         SecurityScheme::Http(
@@ -147,76 +145,7 @@ fn complete(operation: &mut Operation, answers: &mut BTreeMap<String, Response>)
         Some(description) => format!("{}\n\n{about}", prose(&description)),
         None => about,
     });
-    let mut kinds = follow(operation);
-    let mut named: BTreeMap<StatusCode, String> = BTreeMap::new();
-    for (status, answer) in &operation.responses.responses {
-        if let RefOr::T(answer) = answer
-            && let Some((words, about)) = named_kinds(&answer.description)
-        {
-            let status: StatusCode = status.parse().expect("a status");
-            assert!(
-                words.iter().all(|kind| kind.status() == status),
-                "{about} has another status"
-            );
-            named.insert(status, format!("{about} Type: {}.", types(&words)));
-            kinds.retain(|kind| !words.contains(kind));
-            // The status is there also where nothing else has it.
-            kinds.extend(words);
-        }
-    }
-    let mut by_status: BTreeMap<StatusCode, Vec<Kind>> = BTreeMap::new();
-    for kind in kinds {
-        by_status.entry(kind.status()).or_default().push(kind);
-    }
-    for (status, kinds) in by_status {
-        let answer = match named.remove(&status) {
-            // What the handler says itself takes the place of what is said of these kinds everywhere.
-            Some(about) => {
-                let words = named_kinds(&described(operation, status))
-                    .map(|(words, _)| words)
-                    .unwrap_or_default();
-                let others = kinds
-                    .iter()
-                    .filter(|kind| !words.contains(kind))
-                    .map(|kind| about_kind(*kind));
-                let text = std::iter::once(about).chain(others).collect::<Vec<_>>().join("\n\n");
-                RefOr::T(response(status, words.first().copied(), text))
-            }
-            None => {
-                let name = name_of(&kinds);
-                answers.entry(name.clone()).or_insert_with(|| {
-                    let text: Vec<String> = kinds.iter().map(|kind| about_kind(*kind)).collect();
-                    response(status, kinds.first().copied(), text.join("\n\n"))
-                });
-                Ref::from_response_name(name).into()
-            }
-        };
-        operation.responses.responses.insert(status.as_str().into(), answer);
-    }
-}
-
-/// What an operation says of a status.
-fn described(operation: &Operation, status: StatusCode) -> String {
-    match operation.responses.responses.get(status.as_str()) {
-        Some(RefOr::T(answer)) => answer.description.clone(),
-        _ => String::new(),
-    }
-}
-
-/// The kinds of problems that a handler names itself: `[limit-reached, conflict] What this means here.`
-fn named_kinds(description: &str) -> Option<(Vec<Kind>, &str)> {
-    let (words, about) = description.strip_prefix('[')?.split_once("] ")?;
-    let kind = |word: &str| {
-        let found = Kind::ALL.iter().find(|kind| kind.word() == word);
-        *found.unwrap_or_else(|| panic!("{word} is no kind of problem"))
-    };
-    Some((words.split(", ").map(kind).collect(), about))
-}
-
-/// The name of a shared answer: `InvalidFieldOrInvalidParameter`.
-fn name_of(kinds: &[Kind]) -> String {
-    let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
-    names.join("Or")
+    problems::add(operation, answers);
 }
 
 fn in_words(roles: &[&str]) -> String {
@@ -226,53 +155,6 @@ fn in_words(roles: &[&str]) -> String {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
-}
-
-/// The problems that an operation can answer with because of its shape.
-fn follow(operation: &Operation) -> Vec<Kind> {
-    let parameters = || {
-        operation
-            .parameters
-            .iter()
-            .flatten()
-            .filter_map(|parameter| match parameter {
-                RefOr::T(parameter) => Some(parameter),
-                RefOr::Ref(_) => None,
-            })
-    };
-    let has_parameter_in = |place: ParameterIn| parameters().any(|parameter| parameter.parameter_in == place);
-    let has_header = |name: &str| parameters().any(|parameter| parameter.name == name);
-    let mut kinds = vec![
-        Kind::Unauthorized,
-        Kind::Forbidden,
-        Kind::InternalError,
-        Kind::Unavailable,
-    ];
-    if operation.request_body.is_some() {
-        kinds.extend([
-            Kind::MalformedJson,
-            Kind::ContentTooLarge,
-            Kind::UnsupportedMediaType,
-            Kind::InvalidField,
-        ]);
-    }
-    if has_parameter_in(ParameterIn::Query) {
-        kinds.push(Kind::InvalidParameter);
-    }
-    if has_parameter_in(ParameterIn::Path) {
-        kinds.push(Kind::NotFound);
-    }
-    if has_header(IF_MATCH) {
-        kinds.push(Kind::PreconditionFailed);
-    }
-    if has_header(IDEMPOTENCY_KEY) {
-        kinds.extend([
-            Kind::InvalidHeader,
-            Kind::IdempotencyInProgress,
-            Kind::IdempotencyKeyReused,
-        ]);
-    }
-    kinds
 }
 
 /// A POST takes an idempotency key, whichever it is: they are looked at before its handler.
@@ -310,97 +192,4 @@ fn add_idempotency(operation: &mut Operation) {
             answer.headers.insert(REPLAYED.as_str().into(), replayed.into());
         }
     }
-}
-
-/// The types of problems in words.
-fn types(kinds: &[Kind]) -> String {
-    let types: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("`{TYPE_PREFIX}{}`", kind.word()))
-        .collect();
-    types.join(" or ")
-}
-
-/// What a kind of problem means wherever it appears.
-fn about_kind(kind: Kind) -> String {
-    let about = match kind {
-        Kind::Unauthorized => "There is no key, or it opens nothing.",
-        Kind::Forbidden => "The role of the key may not do this.",
-        Kind::NotFound => "It is not there, or belongs to another organization.",
-        Kind::MethodNotAllowed => "This is there under other methods, which the header Allow names.",
-        Kind::UnsupportedMediaType => "The body is no JSON by its content type.",
-        Kind::ContentTooLarge => "The body is too long.",
-        Kind::MalformedJson => "The body is no JSON.",
-        Kind::InvalidField => "A field cannot be right; `pointer` says which.",
-        Kind::InvalidParameter => "A parameter cannot be right; `parameter` says which.",
-        Kind::InvalidHeader => "A header cannot be right.",
-        Kind::LimitReached => "There are as many as there may be.",
-        Kind::PreconditionFailed => "It is not any more what `If-Match` names.",
-        Kind::OwnKey => "A key does not revoke itself.",
-        Kind::NoValidSecret => "The webhook has no valid secret.",
-        Kind::IdempotencyInProgress => "The same request is carried out at this moment.",
-        Kind::IdempotencyKeyReused => "Something else was asked with this `Idempotency-Key`.",
-        Kind::NotRejected => "The receipt is not rejected.",
-        Kind::WebhookDisabled => "The webhook is disabled.",
-        Kind::JobEnded => "The job has ended already.",
-        Kind::Conflict => "It was changed at the same time.",
-        Kind::Unavailable => "It could not be done now. Nothing was lost; try again.",
-        Kind::InternalError => "A failure of Hookline's own.",
-    };
-    format!("{about} Type: {}.", types(&[kind]))
-}
-
-fn response(status: StatusCode, kind: Option<Kind>, about: String) -> Response {
-    let mut content = Content::new(Some(Ref::from_schema_name(Problem::name())));
-    content.example = kind.map(example);
-    let response = ResponseBuilder::new()
-        .description(about)
-        .content("application/problem+json", content);
-    let text = |about: &str| {
-        let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-        header.description = Some(about.into());
-        header
-    };
-    match status {
-        StatusCode::UNAUTHORIZED => response.header("www-authenticate", text("`Bearer`, with the realm (RFC 6750).")),
-        StatusCode::SERVICE_UNAVAILABLE => response.header("retry-after", text("After how many seconds to try again.")),
-        _ => response,
-    }
-    .build()
-}
-
-/// A problem as it may look.
-fn example(kind: Kind) -> serde_json::Value {
-    let mut example = serde_json::json!({
-        "type": format!("{TYPE_PREFIX}{}", kind.word()),
-        "title": kind.title(),
-        "status": kind.status().as_u16(),
-        "detail": "One sentence on what happened.",
-    });
-    if kind == Kind::InvalidField {
-        example["detail"] = "is required".into();
-        example["pointer"] = "/name".into();
-    }
-    if kind == Kind::InvalidParameter {
-        example["detail"] = "must be a whole number from 1 to 100".into();
-        example["parameter"] = "limit".into();
-    }
-    example
-}
-
-/// The schema of problems, with the list of their types from the code.
-fn problem() -> RefOr<Schema> {
-    let types: Vec<String> = Kind::ALL
-        .iter()
-        .map(|kind| format!("{TYPE_PREFIX}{}", kind.word()))
-        .collect();
-    let RefOr::T(Schema::Object(mut object)) = <Problem as utoipa::PartialSchema>::schema() else {
-        panic!("a problem is an object");
-    };
-    let kind = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("What is the matter: a stable word for programs."))
-        .enum_values(Some(types));
-    object.properties.insert("type".into(), kind.into());
-    RefOr::T(Schema::Object(object))
 }

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod problems;
+#[cfg(test)]
 mod prose;
 pub(crate) mod schema;
 #[cfg(test)]
