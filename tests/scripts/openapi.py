@@ -107,16 +107,16 @@ class Hub:
         return receipt
 
     def failed_delivery(self):
-        """A delivery to a host that nobody has."""
+        """A delivery to a host that nobody has, and a job that makes it again."""
         webhook = self.call("POST", "/v1/webhooks", {"name": "nowhere", "url": "https://nowhere.invalid/hook"})
         self.call("POST", "/v1/events", {"type": "made.for.a.delivery", "data": 1})
         deadline = time.monotonic() + 30
         while not (deliveries := self.call("GET", f"/v1/deliveries?webhook={webhook['id']}")["data"]):
             assert time.monotonic() < deadline, "nothing was delivered"
             time.sleep(0.1)
-        # Nothing more is sent there.
-        self.call("PATCH", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
-        return deliveries[0]["id"]
+        (delivery,) = deliveries
+        job = self.call("POST", f"/v1/events/{delivery['event']}/replay", {})
+        return {"DELIVERY": delivery["id"], "EVENT": delivery["event"], "WEBHOOK": webhook["id"], "JOB": job["id"]}
 
     def close(self):
         self.process.terminate()
@@ -132,11 +132,8 @@ def check_hub(program, arguments):
         try:
             with urllib.request.urlopen(f"{hub.url}/openapi.json") as served:
                 assert served.read() == DOCUMENT.read_bytes(), "another document is served"
-            environment = os.environ | {
-                "HOOKLINE_RECEIPT": hub.rejected_receipt(),
-                "HOOKLINE_DELIVERY": hub.failed_delivery(),
-                "HOOKLINE_HOOKS": str(ROOT / "tests/scripts/schemathesis_hooks.py"),
-            }
+            made = {"RECEIPT": hub.rejected_receipt(), "HOOKS": ROOT / "tests/scripts/schemathesis_hooks.py"} | hub.failed_delivery()
+            environment = os.environ | {f"HOOKLINE_{name}": str(value) for name, value in made.items()}
             run = subprocess.run(
                 [pathlib.Path(sys.executable).with_name("schemathesis"), "--config-file", ROOT / "tests/schemathesis.toml", "run",
                  "--url", hub.url, "--header", f"Authorization: Bearer {hub.key}", *arguments, DOCUMENT],

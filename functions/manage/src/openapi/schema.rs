@@ -27,6 +27,21 @@ pub(crate) struct CommonPayload {
     previous_attributes: Value,
 }
 
+/// An event in the common payload, as far as a filter looks at it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is of use: the text is kept as it came")]
+pub(crate) struct EventToFilter {
+    #[serde(flatten)]
+    meta: EventMeta,
+    /// The provider's own object: any JSON value.
+    #[schema(required = false)]
+    data: Value,
+    /// The previous values of what changed: any JSON value.
+    #[serde(rename = "previousAttributes")]
+    #[schema(required = false)]
+    previous_attributes: Value,
+}
+
 /// Declares a type that is nothing but a schema.
 macro_rules! schemas {
     ($($(#[$doc:meta])* $name:ident = $schema:expr;)*) => {$(

@@ -18,7 +18,7 @@ use super::settings;
 use crate::auth::Reader;
 use crate::body::{self, Json};
 use crate::fields::required;
-use crate::openapi::schema::CommonPayload;
+use crate::openapi::schema::EventToFilter;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
@@ -29,7 +29,7 @@ use crate::{App, Store};
 pub(crate) struct Question {
     // Exactly its text.
     /// An event in the common payload.
-    #[schema(value_type = CommonPayload, required)]
+    #[schema(value_type = EventToFilter, required)]
     event: Option<Box<RawValue>>,
     /// A filter that need not belong to any webhook.
     #[schema(value_type = Option<Filter>)]
