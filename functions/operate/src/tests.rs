@@ -76,7 +76,11 @@ impl KeyRegistry for Fake {
             .collect())
     }
 
-    async fn revoke_key(&self, _: &OrganizationId, _: &KeyId) -> Result<bool, StoreError> {
+    async fn key_of(&self, _: &OrganizationId, _: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        Err(StoreError::Refused("the operator reads no single key".into()))
+    }
+
+    async fn revoke_key(&self, _: &OrganizationId, _: &KeyId, _: &KeyId) -> Result<bool, StoreError> {
         Err(StoreError::Refused("the operator revokes no single key".into()))
     }
 }
