@@ -15,7 +15,7 @@ use payload::{Clock, OrganizationId};
 
 use crate::log::Line;
 use crate::problem::ApiError;
-use crate::{App, Store};
+use crate::{App, Store, page};
 
 /// Longer texts are no keys of ours.
 const MAX_KEY_BYTES: usize = 256;
@@ -57,7 +57,11 @@ pub(crate) async fn admit<S: Store, C: Clock>(
         Ok(caller) => {
             let key = caller.key.clone();
             request.extensions_mut().insert(caller);
-            (Some(key), next.run(request).await)
+            let response = match page::check_parameters(&request) {
+                Ok(()) => next.run(request).await,
+                Err(error) => error.into_response(),
+            };
+            (Some(key), response)
         }
         Err(error) => (None, error.into_response()),
     };

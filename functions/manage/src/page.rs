@@ -3,7 +3,8 @@
 //! A list has a struct of its own that names its parameters, and takes it as [`Query`]. It answers a [`Page`], whose `next` is the `cursor`
 //! of the page behind it.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::Method;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,6 +38,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         read(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// The routes whose GET has parameters, which its [`Query`] reads.
+const ROUTES_WITH_PARAMETERS: [&str; 9] = [
+    "/v1/sources",
+    "/v1/webhooks",
+    "/v1/webhooks/{id}/stats",
+    "/v1/events",
+    "/v1/deliveries",
+    "/v1/trace",
+    "/v1/receipts",
+    "/v1/jobs",
+    "/v1/audit",
+];
+
+/// Refuses parameters where a route has none: one that is ignored is a mistake that nobody sees.
+pub(crate) fn check_parameters(request: &Request) -> Result<(), ApiError> {
+    let query = request.uri().query().unwrap_or_default();
+    let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).next() else {
+        return Ok(());
+    };
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match route {
+        Some(route) if request.method() == Method::GET && ROUTES_WITH_PARAMETERS.contains(&route) => Ok(()),
+        Some(_) => Err(ApiError::parameter(name, "is no parameter here; there are none")),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod creating;
+mod every_route;
 mod fake;
 mod fake_lists;
 mod idempotency;
