@@ -25,6 +25,9 @@ pub(crate) enum ApiError {
     /// The key's role may not do this.
     #[error("a key of the role {} may not do this", .0.as_str())]
     Forbidden(Role),
+    /// The key's organization is suspended.
+    #[error("the organization is suspended")]
+    Suspended,
     /// No such route, no such thing, or one of another organization: the same answer for all of them.
     #[error("not found")]
     NotFound,
@@ -133,6 +136,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::Suspended => "suspended",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -160,6 +164,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => ("unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED),
             Self::Forbidden(_) => ("forbidden", "Forbidden", StatusCode::FORBIDDEN),
+            Self::Suspended => ("suspended", "The organization is suspended", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
@@ -224,6 +229,7 @@ impl ApiError {
         let text = match self {
             Self::Unauthorized => "Send a valid API key: Authorization: Bearer hk_….",
             Self::Forbidden(role) => return format!("A key of the role {} may not do this.", role.as_str()),
+            Self::Suspended => "The organization of this key is suspended. Ask the operator of this installation.",
             Self::NotFound => "There is nothing here under this key.",
             Self::MethodNotAllowed => "This resource takes the methods that the header Allow names.",
             Self::UnsupportedMediaType => "Send JSON, with the header Content-Type: application/json.",

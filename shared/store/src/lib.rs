@@ -17,7 +17,7 @@ pub use dynamo::Dynamo;
 pub use error::StoreError;
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
-    IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, RawReceipts,
-    Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, WebhookSet,
-    WebhookSets, Webhooks,
+    IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, Quotas,
+    RawReceipts, Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, Span,
+    Suspensions, Usage, UsageCounts, WebhookSet, WebhookSets, Webhooks,
 };

@@ -12,7 +12,7 @@ use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
 use payload::key::TimedSecret;
-use payload::organization::{ApiKey, Organization, Role};
+use payload::organization::{ApiKey, Organization, Quota, Role};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source, TokenHash};
 use payload::source_health::{LastRejection, SourceHealth};
@@ -318,10 +318,14 @@ fn registry_v1() {
         id: id("org_"),
         name: "Example".into(),
         created_at: at(),
+        suspension: None,
+        quota: Quota::default(),
     };
-    check("organization-v1", &OrganizationItem::from(&organization), |item| {
-        Organization::try_from(item).unwrap() == organization
-    });
+    check(
+        "organization-v1",
+        &OrganizationItem::try_from(&organization).unwrap(),
+        |item| Organization::try_from(item).unwrap() == organization,
+    );
     check("key-v1", &KeyItem::new(&api_key(), &"11".repeat(32)), |item| {
         ApiKey::try_from(item).unwrap() == api_key()
     });

@@ -25,7 +25,7 @@ use crate::body::Json;
 use crate::fields::{self, required};
 use crate::problem::ApiError;
 use crate::revision::etag;
-use crate::{App, MAX_SOURCES, Store};
+use crate::{App, Store};
 
 /// `POST /v1/sources`
 #[derive(Debug, Deserialize)]
@@ -85,11 +85,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
         })
         .into_iter()
         .collect();
-    if app.store.sources_of(caller.organization()).await?.len() >= MAX_SOURCES {
-        return Err(ApiError::LimitReached {
-            what: "sources",
-            limit: MAX_SOURCES,
-        });
+    let limit = app.store.quota(caller.organization()).await?.max_sources();
+    if app.store.sources_of(caller.organization()).await?.len() >= limit {
+        return Err(ApiError::LimitReached { what: "sources", limit });
     }
     let view = View::of(&source);
     let entry = caller.entry(now, Action::SourceCreated, &source.id, NOTHING, Some(&view));

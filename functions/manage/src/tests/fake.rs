@@ -9,7 +9,7 @@ use payload::audit::AuditEntry;
 use payload::called_url::CalledUrl;
 use payload::delivery::Delivery;
 use payload::key::TimedSecret;
-use payload::organization::ApiKey;
+use payload::organization::{ApiKey, Quota};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
@@ -17,7 +17,7 @@ use payload::webhook::{Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
-    KeyRegistry, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
+    KeyRegistry, Keys, PutEvent, Quotas, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
     Sources, StoreError, Webhooks,
 };
 
@@ -26,6 +26,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) keys: HashMap<String, ApiKey>,
+    pub(super) quota: Quota,
     pub(super) sources: BTreeMap<SourceId, Source>,
     pub(super) doors: HashMap<String, Door>,
     pub(super) webhooks: BTreeMap<WebhookId, Webhook>,
@@ -106,6 +107,12 @@ impl Keys for Fake {
             key.last_used = Some(day);
         }
         Ok(())
+    }
+}
+
+impl Quotas for Fake {
+    async fn quota(&self, _: &OrganizationId) -> Result<Quota> {
+        Ok(self.working()?.quota)
     }
 }
 

@@ -8,6 +8,8 @@ mod registry;
 mod reverify;
 mod source_health;
 mod sources;
+mod suspension;
+mod usage;
 mod webhooks;
 
 use std::collections::HashMap;

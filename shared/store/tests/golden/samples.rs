@@ -139,6 +139,7 @@ pub(super) fn door() -> Door {
         source: id("src_"),
         organization: id("org_"),
         enabled: true,
+        suspended: false,
         methods: vec!["POST".into()],
         required: vec!["webhook-signature".into()],
         credentials: vec![],
@@ -177,6 +178,7 @@ pub(super) fn api_key() -> ApiKey {
         created_at: at(),
         prefix: String::new(),
         last_used: None,
+        suspended: false,
     }
 }
 
