@@ -9,15 +9,17 @@ pub mod connect;
 mod dynamo;
 mod error;
 pub mod item;
+mod operator;
 pub mod stream;
 mod traits;
 
 pub use connect::Tables;
 pub use dynamo::Dynamo;
 pub use error::StoreError;
+pub use operator::{Erasure, Found, OutcomeKey, ReceiptKey, Scans, Segment, Span, Suspensions, Usage, UsageCounts};
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
     IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, Quotas,
-    RawReceipts, Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, Span,
-    Suspensions, Usage, UsageCounts, WebhookSet, WebhookSets, Webhooks,
+    RawReceipts, Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources,
+    WebhookSet, WebhookSets, Webhooks,
 };

@@ -2,10 +2,12 @@
 
 mod audit;
 mod deliveries;
+mod erasure;
 mod events;
 mod idempotency;
 mod registry;
 mod reverify;
+mod scan;
 mod source_health;
 mod sources;
 mod suspension;

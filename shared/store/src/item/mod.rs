@@ -28,7 +28,7 @@ pub use receipt::{OutcomeItem, ReceiptItem};
 pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, SuspendedItem, VersionItem, WebhookItem};
 pub(crate) use registration::{HEALTH_PREFIX, SUSPENDED_KEY, VERSION_KEY, called_url_key, door_key};
 pub(crate) use registry::{
-    KEY_ITEM, LEASES, ORGANIZATION_KEY, ORGANIZATIONS, key_lookup, key_refs, lease_key, lease_time,
+    JOBS, KEY_ITEM, LEASES, ORGANIZATION_KEY, ORGANIZATIONS, jobs_of, key_lookup, key_refs, lease_key, lease_time,
 };
 pub use registry::{KeyItem, KeyRefItem, LeaseItem, ListedOrganizationItem, OrganizationItem};
 pub use source_health::SourceHealthItem;
