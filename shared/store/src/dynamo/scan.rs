@@ -60,6 +60,20 @@ impl Scans for Dynamo {
         found(page, |item| read::<EventItem>(item)?.try_into())
     }
 
+    async fn has_receipt(&self, receipt: &ReceiptKey) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.inbox)
+            .set_key(Some(key([("id", receipt.id.as_str())])))
+            .projection_expression("id")
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(sdk_error)?;
+        Ok(answer.item.is_some())
+    }
+
     async fn events_of_receipt(&self, receipt: &ReceiptKey) -> Result<Vec<Event>, StoreError> {
         let at = receipt.received_at;
         let until = at.checked_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at);
