@@ -28,6 +28,7 @@ mod usage;
 use std::time::Duration;
 
 use delivery::Deadline;
+use futures::future::LocalBoxFuture;
 use payload::{Clock, OrganizationId};
 use serde_json::Value;
 use store::{
@@ -145,32 +146,37 @@ impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
         done
     }
 
-    async fn carry_out(&self, command: Command, deadline: Deadline) -> Result<Value, OperateError> {
+    /// The future of a command. Boxed: each of them is deep, and the whole of them side by side deeper than the compiler follows.
+    fn carry_out(&self, command: Command, deadline: Deadline) -> LocalBoxFuture<'_, Result<Value, OperateError>> {
         match command {
-            Command::CreateOrganization { name } => self.create_organization(&name).await,
+            Command::CreateOrganization { name } => Box::pin(async move { self.create_organization(&name).await }),
             Command::CreateAdminKey { organization, name } => {
-                self.create_admin_key(organization, name.as_deref()).await
+                Box::pin(async move { self.create_admin_key(organization, name.as_deref()).await })
             }
-            Command::ListOrganizations { limit, next } => self.list_organizations(limit, next).await,
-            Command::GetOrganization { organization } => self.get_organization(organization).await,
-            Command::SuspendOrganization { organization, reason } => self.suspend(organization, &reason).await,
-            Command::ResumeOrganization { organization, reason } => self.resume(organization, reason.as_deref()).await,
-            Command::SetQuota { organization, quota } => self.set_quota(organization, quota).await,
+            Command::ListOrganizations { limit, next } => Box::pin(self.list_organizations(limit, next)),
+            Command::GetOrganization { organization } => Box::pin(self.get_organization(organization)),
+            Command::SuspendOrganization { organization, reason } => {
+                Box::pin(async move { self.suspend(organization, &reason).await })
+            }
+            Command::ResumeOrganization { organization, reason } => {
+                Box::pin(async move { self.resume(organization, reason.as_deref()).await })
+            }
+            Command::SetQuota { organization, quota } => Box::pin(self.set_quota(organization, quota)),
             Command::Usage {
                 organization,
                 since,
                 until,
-            } => self.usage(organization, since, until, deadline).await,
-            Command::DeleteOrganization(deletion) => self.delete_organization(deletion, deadline).await,
-            Command::RecoverReceipts(recovery) => self.recover_receipts(recovery, deadline).await,
-            Command::RecoverEvents(recovery) => self.recover_events(recovery, deadline).await,
-            Command::RedriveFailedRecords { next } => self.redrive(next, deadline).await,
+            } => Box::pin(self.usage(organization, since, until, deadline)),
+            Command::DeleteOrganization(deletion) => Box::pin(self.delete_organization(deletion, deadline)),
+            Command::RecoverReceipts(recovery) => Box::pin(self.recover_receipts(recovery, deadline)),
+            Command::RecoverEvents(recovery) => Box::pin(self.recover_events(recovery, deadline)),
+            Command::RedriveFailedRecords { next } => Box::pin(self.redrive(next, deadline)),
             Command::EraseEvent {
                 organization,
                 event,
                 next,
-            } => self.erase_event(organization, event, next, deadline).await,
-            Command::EraseEntity(erasure) => self.erase_entity(erasure, deadline).await,
+            } => Box::pin(self.erase_event(organization, event, next, deadline)),
+            Command::EraseEntity(erasure) => Box::pin(self.erase_entity(erasure, deadline)),
         }
     }
 

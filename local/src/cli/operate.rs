@@ -27,10 +27,12 @@ pub(super) async fn run(arguments: &OperateArgs, folder: &Path, out: &mut (impl 
 
 /// The database of the hub in this folder, which may be running: SQLite keeps the two apart.
 pub(super) async fn open(folder: &Path, template: &Template) -> Result<Engine, CliError> {
-    Engine::open_beside(folder, template).await.map_err(|error| match error {
-        EngineError::File { .. } => CliError::Failed(format!("{} holds no hub: start one first", folder.display())),
-        other => other.into(),
-    })
+    Engine::open_beside(folder, template)
+        .await
+        .map_err(|error| match error {
+            EngineError::File { .. } => CliError::Failed(format!("{} holds no hub: start one first", folder.display())),
+            other => other.into(),
+        })
 }
 
 /// Invokes `operate` as Lambda would, on the tables and the failed records of the hub in this folder.
