@@ -17,6 +17,7 @@ import threading
 import time
 
 import template
+from flow_team import team
 from hubs import EmulatorHub, SamHub
 from lambda_events import Stream
 from policies import Policy, Proxy
@@ -139,7 +140,10 @@ class Flow:
         self.mend()
         self.publish()
         self.retry()
+        self.follow()
+        self.replay()
         self.examples()
+        team(self, step)
         self.read_and_delete()
 
     def register(self):
@@ -288,6 +292,99 @@ class Flow:
             (delivery,) = self.call("GET", f"/v1/events/{event}", 200)["deliveries"]
             assert (delivery["status"], len(delivery["attempts"])) == ("due" if status == 500 else "delivered", attempts), delivery
         step("the tick tries again under the same id, until it is delivered")
+
+    def follow(self):
+        """What happened, as lists, and where a message went."""
+        (event,) = [row["id"] for row in self.call("GET", "/v1/events?providerEventId=msg_1", 200)["data"]]
+        listed = self.call("GET", f"/v1/events?type=live.*&source={self.source}", 200)["data"]
+        assert event in [row["id"] for row in listed], listed
+        rejected = self.call("GET", "/v1/receipts?status=rejected", 200)["data"]
+        assert self.forged in [row["id"] for row in rejected], rejected
+        delivery = f"{event}.{self.webhook}"
+        listed = self.call("GET", f"/v1/deliveries?webhook={self.webhook}&status=delivered", 200)["data"]
+        assert delivery in [row["id"] for row in listed], listed
+        for query in ("status=due", "status=exhausted", "status=delivered", f"event={event}"):
+            rows = self.call("GET", f"/v1/deliveries?{query}", 200)["data"]
+            assert (delivery in [row["id"] for row in rows]) == (query in ("status=delivered", f"event={event}")), (query, rows)
+        assert self.call("GET", f"/v1/webhooks/{self.webhook}/stats", 200)["delivered"] > 0
+        step("what happened is listed")
+        self.dynamodb.update_item(
+            TableName="DeliveriesTable",
+            Key={"event": {"S": event}, "webhook": {"S": self.webhook}},
+            UpdateExpression="SET attempts[0].answer = :answer",
+            ExpressionAttributeValues={":answer": {"S": "what it said"}},
+        )
+        assert self.call("GET", f"/v1/deliveries/{delivery}", 200)["attempts"][0]["answer"] == "what it said"
+        self.call("DELETE", f"/v1/deliveries/{delivery}/answer", 204)
+        assert "answer" not in self.call("GET", f"/v1/deliveries/{delivery}", 200)["attempts"][0]
+        step("the answer of a destination is removed")
+        told = self.call("GET", "/v1/trace?id=msg_1", 200)
+        (traced,) = told["events"]
+        assert (traced["id"], traced["receipt"]) == (event, told["receipts"][0]["id"]), told
+        assert [(row["webhook"], row["delivery"]["status"]) for row in traced["matched"]] == [(self.webhook, "delivered")], traced
+        step("a message is followed from its receipt to its delivery")
+
+    def replay(self):
+        """One event again, what failed again, and what was missed: by jobs that the tick works on."""
+        webhook = f"/v1/webhooks/{self.webhook}"
+        event = self.call("POST", "/v1/events", 202, {"type": "report.ready", "data": {}})["id"]
+        assert failures(self.hub.invoke("FanOutFunction", self.events.event())) == []
+        if not self.sink.received:
+            # The function still leaves the webhook alone that failed a few seconds ago.
+            self.make_due(event)
+            self.tick()
+        assert len(self.sink.take()) == 1
+        since = self.age(event)
+
+        job = self.call("POST", f"/v1/events/{event}/replay", 202, {"newMessageId": True})["id"]
+        self.tick()
+        ((arrived_headers, arrived),) = self.sink.take()
+        assert Webhook(self.webhook_secret).verify(arrived, arrived_headers)["id"] == event
+        assert arrived_headers["webhook-id"].startswith("msg_"), arrived_headers
+        done = self.call("GET", f"/v1/jobs/{job}", 200)
+        assert (done["status"], done["progress"]) == ("done", {"examined": 1, "requested": 1, "skipped": 0}), done
+        step("an event is replayed under an id of its own, and the foreign package verifies it")
+
+        delivery = {"event": {"S": event}, "webhook": {"S": self.webhook}}
+        self.dynamodb.update_item(
+            TableName="DeliveriesTable",
+            Key=delivery,
+            UpdateExpression="SET #status = :exhausted",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":exhausted": {"S": "exhausted"}},
+        )
+        self.begin_and_cancel(f"{webhook}/replay", {"since": since}, event)
+        step("what a webhook failed to take is sent again, under the event's id")
+
+        self.dynamodb.delete_item(TableName="DeliveriesTable", Key=delivery)
+        self.begin_and_cancel(f"{webhook}/recover", {"since": since, "includeBeforeCreation": True}, event)
+        step("what a webhook missed is sent to it")
+        assert len(self.call("GET", "/v1/jobs?limit=3", 200)["data"]) == 3
+
+    def begin_and_cancel(self, path, body, event):
+        """A job that asks for one event; it would go on until what is new now is old enough."""
+        job = self.call("POST", path, 202, body)["id"]
+        self.tick()
+        ((arrived_headers, _),) = self.sink.take()
+        assert arrived_headers["webhook-id"] == event, arrived_headers
+        assert self.call("GET", f"/v1/jobs/{job}", 200)["progress"]["requested"] == 1
+        assert self.call("POST", f"/v1/jobs/{job}/cancel", 200)["status"] == "cancelled"
+
+    def age(self, event):
+        """Sets an event and its delivery back by two minutes; a time before both."""
+        at = int((time.time() - 120) * 1000)
+        for table, key in (
+            ("EventsTable", {"id": {"S": event}}),
+            ("DeliveriesTable", {"event": {"S": event}, "webhook": {"S": self.webhook}}),
+        ):
+            self.dynamodb.update_item(
+                TableName=table,
+                Key=key,
+                UpdateExpression="SET #at = :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"N": str(at)}},
+            )
+        return datetime.datetime.fromtimestamp(at / 1000 - 60, datetime.timezone.utc).isoformat()
 
     def tick(self):
         self.hub.invoke("RetryFunction", example("retry"))

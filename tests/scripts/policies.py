@@ -48,8 +48,8 @@ def name_of(resource):
 
 
 class Access:
-    """One thing that a request does: an action on a table (or an index of it), and what conditions are about: the hash key of its item
-    and the attributes that it writes or holds it to; `None` where it names none."""
+    """One thing that a request does: an action on a table (or an index of it), and what conditions are about: the hash key of its item, or of
+    its query, and the attributes that it writes or holds it to; `None` where it names none."""
 
     def __init__(self, action, table, index=None, leading_key=None, attributes=None):
         self.action = action
@@ -132,7 +132,17 @@ class Policy:
         table = body["TableName"]
         item = body.get("Key") or body.get("Item") or {}
         key = item.get(self.hash_keys.get(table), {})
-        return Access(action, table, body.get("IndexName"), next(iter(key.values()), None), attributes_of(body))
+        leading_key = next(iter(key.values()), None) or self._queried_key(body)
+        return Access(action, table, body.get("IndexName"), leading_key, attributes_of(body))
+
+    def _queried_key(self, body):
+        """The hash key that a query of a table names; `None` of another request, and of an index, which has another."""
+        hash_key = self.hash_keys.get(body["TableName"])
+        names = body.get("ExpressionAttributeNames", {})
+        for name, value in re.findall(r"(#?\w+)\s*=\s*(:\w+)", body.get("KeyConditionExpression", "")):
+            if names.get(name, name) == hash_key and "IndexName" not in body:
+                return next(iter(body["ExpressionAttributeValues"][value].values()))
+        return None
 
 
 class Proxy:

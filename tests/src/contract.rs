@@ -2,6 +2,9 @@
 //! Local. Each case makes its own organization, so that all can share one database.
 
 mod deliveries;
+mod history;
+mod jobs;
+mod lists;
 mod registry;
 mod reverification;
 mod sources;
@@ -47,6 +50,21 @@ pub async fn run(store: &Arc<Dynamo>) {
     registry::a_change_and_its_entry_in_the_trail_are_one_write(store).await;
     registry::the_audit_trail_is_read_both_ways(store).await;
     registry::a_request_with_an_idempotency_key_is_carried_out_once(store).await;
+    history::what_a_webhook_was_is_kept_with_its_change(store).await;
+    history::what_was_disabled_and_deleted_is_kept(store).await;
+    lists::events_come_page_by_page(store).await;
+    lists::an_event_is_found_by_its_providers_id(store).await;
+    lists::a_place_leads_nowhere_else(store).await;
+    lists::outcomes_come_page_by_page(store).await;
+    lists::deliveries_come_by_webhook_and_by_what_is_unsettled(store).await;
+    lists::answers_are_removed_and_nothing_else(store).await;
+    jobs::a_job_runs_until_it_ends(store).await;
+    jobs::a_cancelled_job_is_written_by_nobody(store).await;
+    jobs::jobs_are_listed_newest_first(store).await;
+    jobs::a_job_is_worked_on_by_one_owner_at_a_time(store).await;
+    jobs::a_delivery_is_asked_for_as_it_was_read(store).await;
+    jobs::what_is_due_is_brought_forward_as_it_was_read(store).await;
+    jobs::events_and_deliveries_are_found_by_time(store).await;
 }
 
 fn now() -> Timestamp {
@@ -65,7 +83,7 @@ fn receipt(body: Vec<u8>) -> Receipt {
         body: body.into(),
         received_at: now(),
         scheme: Some("none".into()),
-        trace: None,
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
     }
 }
 
@@ -79,7 +97,7 @@ pub fn event(organization: &OrganizationId, receipt: Option<ReceiptId>, provider
         receipt,
         received_at: now(),
         hops: 0,
-        trace: None,
+        trace: payload::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
         meta: EventMeta {
             id,
             event_type: "a.created".into(),

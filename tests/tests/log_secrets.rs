@@ -300,4 +300,16 @@ fn check_numbers(text: &str) {
         "{text}"
     );
     assert!(!text.contains("planted"), "{text}");
+    let page = std::fs::read_to_string(repository().join("docs/LOGGING.md")).unwrap();
+    let directives = lines
+        .iter()
+        .flat_map(|line| line["_aws"]["CloudWatchMetrics"].as_array().unwrap());
+    for metric in directives.flat_map(|directive| directive["Metrics"].as_array().unwrap()) {
+        let row = format!(
+            "| `{}` | {} |",
+            metric["Name"].as_str().unwrap(),
+            metric["Unit"].as_str().unwrap()
+        );
+        assert!(page.contains(&row), "the page does not list {row}");
+    }
 }

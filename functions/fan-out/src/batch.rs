@@ -333,17 +333,7 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
     }
 
     fn new_delivery(&self, event: &Event, webhook: &Webhook) -> Delivery {
-        let now = self.parts.clock.now();
-        Delivery {
-            event: event.id.clone(),
-            webhook: webhook.id.clone(),
-            organization: event.organization.clone(),
-            status: DeliveryStatus::Due,
-            created_at: now,
-            next_attempt: Some(now),
-            attempts: Vec::new(),
-            fence: 0,
-        }
+        Delivery::new(event, &webhook.id, self.parts.clock.now())
     }
 
     /// Writes a new delivery and counts it; `false` where it was there already.

@@ -33,8 +33,11 @@ pub(crate) enum Action {
     WebhookDeleted,
     WebhookSecretRotated,
     WebhookTested,
+    DeliveryAnswerRemoved,
     KeyCreated,
     KeyRevoked,
+    JobCreated,
+    JobCancelled,
 }
 
 impl Action {
@@ -53,8 +56,11 @@ impl Action {
             Self::WebhookDeleted => "webhook.deleted",
             Self::WebhookSecretRotated => "webhook.secret_rotated",
             Self::WebhookTested => "webhook.tested",
+            Self::DeliveryAnswerRemoved => "delivery.answer_removed",
             Self::KeyCreated => "key.created",
             Self::KeyRevoked => "key.revoked",
+            Self::JobCreated => "job.created",
+            Self::JobCancelled => "job.cancelled",
         }
     }
 }

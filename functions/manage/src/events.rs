@@ -7,11 +7,10 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
 use payload::event::{Change, Content, Entity, EventMeta, HOPS_HEADER, MAX_HOPS, Scope};
 use payload::filter::OPERATIONAL;
 use payload::id::{Identity, random};
-use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId, WebhookId};
+use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -19,6 +18,7 @@ use store::PutEvent;
 
 use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
+use crate::deliveries::DeliveryView;
 use crate::fields::{optional_text, required, text};
 use crate::idempotency::RequestName;
 use crate::problem::ApiError;
@@ -223,37 +223,7 @@ struct View<'a> {
     trace: TraceId,
     /// The common payload, byte for byte as it is delivered.
     event: Box<RawValue>,
-    deliveries: Vec<DeliveryView<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeliveryView<'a> {
-    webhook: &'a WebhookId,
-    status: DeliveryStatus,
-    created_at: Timestamp,
-    next_attempt: Option<Timestamp>,
-    attempts: &'a [Attempt],
-}
-
-impl<'a> DeliveryView<'a> {
-    fn of(delivery: &'a Delivery) -> Self {
-        let Delivery {
-            webhook,
-            status,
-            created_at,
-            next_attempt,
-            attempts,
-            ..
-        } = delivery;
-        Self {
-            webhook,
-            status: *status,
-            created_at: *created_at,
-            next_attempt: *next_attempt,
-            attempts,
-        }
-    }
+    deliveries: Vec<DeliveryView>,
 }
 
 /// One event in the common payload, with its deliveries and their attempts.
@@ -278,7 +248,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
         received_at: event.received_at,
         trace: event.trace(),
         event: RawValue::from_string(json).map_err(|_| broken)?,
-        deliveries: deliveries.iter().map(DeliveryView::of).collect(),
+        deliveries: deliveries.into_iter().map(DeliveryView::from).collect(),
     };
     Ok(axum::Json(view).into_response())
 }

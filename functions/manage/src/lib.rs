@@ -6,9 +6,12 @@
 mod audit;
 mod auth;
 mod body;
+mod deliveries;
 mod events;
+mod events_list;
 mod fields;
 mod idempotency;
+mod jobs;
 mod keys;
 mod log;
 mod merge;
@@ -23,6 +26,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod webhooks;
 
 use std::sync::Arc;
@@ -32,11 +36,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use payload::Clock;
+use store::history::WebhookHistory;
+use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
-    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, KeyRegistry, Keys, Quotas, RawReceipts,
-    Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, Quotas,
+    RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -54,10 +60,15 @@ pub trait Registrations:
 
 impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Quotas> Registrations for T {}
 
-/// Follows what happened, and asks for another verification.
-pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification {}
+/// Follows what happened, and asks for another verification, or another delivery.
+pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists {}
 
-impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification> History for T {}
+impl<T: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists> History for T {}
+
+/// Lists what happened, by time, and tells by which registrations.
+pub trait Lists: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory {}
+
+impl<T: EventLists + OutcomeLists + DeliveryLists + Answers + WebhookSets + WebhookHistory> Lists for T {}
 
 /// All that the API does with the tables.
 pub trait Store: Registrations + History + KeyRegistry + AuditTrail + IdempotentRequests + 'static {}
@@ -83,8 +94,13 @@ pub(crate) struct App<S, C> {
 /// | `POST /v1/webhooks/{id}/rotate-secret` | another signing secret |
 /// | `POST /v1/webhooks/{id}/test`; `GET /v1/samples` | send a sample of a provider now |
 /// | `POST /v1/webhooks/test-filter` | which webhooks want an event |
-/// | `POST /v1/events`; `GET /v1/events/{id}` | publish an event; read one with its deliveries |
-/// | `GET /v1/receipts/{id}` | what became of a request that was received |
+/// | `POST`, `GET /v1/events`; `GET /v1/events/{id}` | publish an event; what arrived; one with its deliveries |
+/// | `GET /v1/deliveries`; `GET /v1/deliveries/{id}`; `DELETE /v1/deliveries/{id}/answer` | what was sent where, and what came back |
+/// | `GET /v1/webhooks/{id}/stats` | how many deliveries a webhook has had |
+/// | `GET /v1/receipts`; `GET /v1/receipts/{id}` | what became of the requests that were received |
+/// | `GET /v1/trace` | where it went, and why not elsewhere |
+/// | `POST /v1/events/{id}/replay`; `POST /v1/webhooks/{id}/replay`, `…/recover` | deliver again, or what was missed: begins a job |
+/// | `GET /v1/jobs`; `GET /v1/jobs/{id}`; `POST /v1/jobs/{id}/cancel` | work in the background |
 /// | `POST /v1/receipts/{id}/reverify` | verify a rejected one again |
 /// | `POST`, `GET /v1/keys`; `GET`, `DELETE /v1/keys/{id}` | API keys and their roles |
 /// | `GET /v1/audit` | who changed what |
@@ -115,8 +131,23 @@ pub fn router<S: Store, C: Clock + Clone>(store: S, clock: C, settings: Settings
                 .delete(webhooks::delete::<S, C>),
         )
         .route("/v1/webhooks/test-filter", post(webhooks::test_filter::<S, C>))
-        .route("/v1/events", post(events::publish::<S, C>))
+        .route("/v1/webhooks/{id}/stats", get(deliveries::stats::<S, C>))
+        .route(
+            "/v1/events",
+            post(events::publish::<S, C>).get(events_list::list::<S, C>),
+        )
         .route("/v1/events/{id}", get(events::read::<S, C>))
+        .route("/v1/deliveries", get(deliveries::list::<S, C>))
+        .route("/v1/deliveries/{id}", get(deliveries::read::<S, C>))
+        .route("/v1/deliveries/{id}/answer", delete(deliveries::remove_answer::<S, C>))
+        .route("/v1/trace", get(trace::read::<S, C>))
+        .route("/v1/receipts", get(receipts::list::<S, C>))
+        .route("/v1/events/{id}/replay", post(jobs::replay_event::<S, C>))
+        .route("/v1/webhooks/{id}/replay", post(jobs::replay_failed::<S, C>))
+        .route("/v1/webhooks/{id}/recover", post(jobs::recover::<S, C>))
+        .route("/v1/jobs", get(jobs::list::<S, C>))
+        .route("/v1/jobs/{id}", get(jobs::read::<S, C>))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel::<S, C>))
         .route("/v1/receipts/{id}", get(receipts::read::<S, C>))
         .route("/v1/receipts/{id}/reverify", post(reverify::receipt::<S, C>))
         .route("/v1/keys", post(keys::create::<S, C>).get(keys::list::<S, C>))

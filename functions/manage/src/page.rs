@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::value::{Error as Problem, MapDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
+use store::lists::Span;
 use url::form_urlencoded;
 
 use crate::problem::ApiError;
@@ -108,6 +109,9 @@ impl Limit {
         self.0
     }
 
+    /// The most rows that a page can have.
+    pub(crate) const MOST: usize = MAX_LIMIT as usize;
+
     pub(crate) fn rows(self) -> usize {
         usize::from(self.0)
     }
@@ -138,6 +142,15 @@ pub(crate) enum Order {
     /// Newest first.
     #[default]
     Desc,
+}
+
+impl From<Order> for store::lists::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Asc => Self::Ascending,
+            Order::Desc => Self::Descending,
+        }
+    }
 }
 
 /// A place in a list, as a client holds it: base64url of a little JSON. It names no organization: it is a place within the caller's own
@@ -186,10 +199,10 @@ impl<T> Page<T> {
 }
 
 /// A span of time must have a length: one that ends before it begins is a mistake, and an empty page would hide it.
-pub(crate) fn span(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), ApiError> {
+pub(crate) fn span(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Span, ApiError> {
     match (since, until) {
         (Some(since), Some(until)) if until <= since => Err(ApiError::parameter("until", "must be later than since")),
-        _ => Ok(()),
+        _ => Ok(Span { since, until }),
     }
 }
 

@@ -96,6 +96,12 @@ pub(crate) enum ApiError {
     /// Only what was rejected is verified again.
     #[error("the receipt is not rejected: {0}")]
     NotRejected(&'static str),
+    /// A webhook that is sent nothing gets nothing again either.
+    #[error("the webhook is disabled")]
+    WebhookDisabled,
+    /// What has ended cannot be cancelled.
+    #[error("the job has ended")]
+    JobEnded,
     /// Nobody said under which URL senders reach us.
     #[error("neither a public URL is set nor did the request come through API Gateway")]
     NoPublicUrl,
@@ -153,6 +159,8 @@ impl ApiError {
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::NotRejected(_) => "not_rejected",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::JobEnded => "job_ended",
             Self::NoPublicUrl => "no_public_url",
             Self::BrokenEvent(_) => "broken_event",
             Self::Store(error) => error.error_type(),
@@ -214,6 +222,8 @@ impl ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
             Self::NotRejected(_) => ("not-rejected", "The receipt is not rejected", StatusCode::CONFLICT),
+            Self::WebhookDisabled => ("webhook-disabled", "The webhook is disabled", StatusCode::CONFLICT),
+            Self::JobEnded => ("job-ended", "The job has ended", StatusCode::CONFLICT),
             Self::Store(StoreError::Conflict) => ("conflict", "Conflict", StatusCode::CONFLICT),
             Self::Store(error) if error.is_transient() => {
                 ("unavailable", "Service unavailable", StatusCode::SERVICE_UNAVAILABLE)
@@ -248,6 +258,8 @@ impl ApiError {
                 "Something else was asked with this idempotency key. Use a new key for each request."
             }
             Self::NotRejected(why) => why,
+            Self::WebhookDisabled => "The webhook is disabled, and is sent nothing. Enable it first.",
+            Self::JobEnded => "The job has ended already.",
             Self::LimitReached { what, limit } => return format!("An organization has at most {limit} {what}."),
             Self::Store(StoreError::TooLarge { limit }) => {
                 return format!("The content is longer than {limit} bytes after compression.");

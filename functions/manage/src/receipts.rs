@@ -5,32 +5,39 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use payload::receipt::ReceiptStatus;
+use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::scheme::Proof;
 use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId, preset};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::StoreError;
+use store::lists::{OutcomesWanted, Place, ReceiptKey, Walk};
 
 use crate::auth::Reader;
 use crate::body::Id;
+use crate::page::{self, Cursor, Limit, Order, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-#[derive(Serialize)]
+/// A receipt, and what became of it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct View {
+    /// Its id.
     id: ReceiptId,
+    /// The source that it came in through.
     source: SourceId,
+    /// When it arrived.
     received_at: Timestamp,
     /// The trace id under which logs tell of it; absent where the request itself is not kept any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceId>,
+    /// What became of it.
     #[serde(flatten)]
     pub(crate) status: Status,
 }
 
 /// What is known of a receipt.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Stored; nothing more is known yet.
@@ -46,6 +53,91 @@ pub(crate) enum Status {
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
+}
+
+impl From<ReceiptOutcome> for View {
+    fn from(outcome: ReceiptOutcome) -> Self {
+        Self {
+            id: outcome.id,
+            source: outcome.source,
+            received_at: outcome.received_at,
+            trace: None,
+            status: outcome.status.into(),
+        }
+    }
+}
+
+impl From<ReceiptStatus> for Status {
+    fn from(status: ReceiptStatus) -> Self {
+        match status {
+            ReceiptStatus::Duplicate { event } => Self::Duplicate { event },
+            ReceiptStatus::Rejected { reason, detail, hint } => Self::Rejected { reason, detail, hint },
+            ReceiptStatus::Accepted { event } => Self::Accepted { events: vec![event] },
+        }
+    }
+}
+
+/// The parameters of `GET /v1/receipts`: everything that is given must hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ReceiptsQuery {
+    /// What became of them.
+    status: Option<ListedStatus>,
+    /// The source that they came in through.
+    source: Option<SourceId>,
+    /// They arrived at that time or later.
+    since: Option<Timestamp>,
+    /// They arrived before that time.
+    until: Option<Timestamp>,
+    /// By the time they arrived: newest first (`desc`) or oldest first (`asc`).
+    order: Order,
+    /// The most rows of the page.
+    limit: Limit,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<Cursor<Place<ReceiptKey>>>,
+}
+
+/// What became of a receipt that made no event, or not at first.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ListedStatus {
+    /// Not verified, or not readable.
+    Rejected,
+    /// The same event was there already.
+    Duplicate,
+    /// Rejected at first, and an event since it was verified again.
+    Accepted,
+}
+
+impl ListedStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Duplicate => "duplicate",
+            Self::Accepted => "accepted",
+        }
+    }
+}
+
+/// Lists the receipts that made no event, or not at first. All others are found as the events that they made.
+pub(crate) async fn list<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Reader,
+    Query(query): Query<ReceiptsQuery>,
+) -> Result<axum::Json<Page<View>>, ApiError> {
+    let wanted = OutcomesWanted {
+        source: query.source,
+        status: query.status.map(ListedStatus::as_str),
+    };
+    let walk = Walk {
+        span: page::span(query.since, query.until)?,
+        order: query.order.into(),
+        after: query.cursor.as_ref().map(|Cursor(place)| place),
+        limit: query.limit.rows(),
+    };
+    let found = app.store.outcomes_page(caller.organization(), &wanted, walk).await?;
+    let rows = found.rows.into_iter().map(View::from).collect();
+    Ok(axum::Json(Page::new(rows, found.next)))
 }
 
 /// Tells where a receipt went.
@@ -74,9 +166,7 @@ pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id:
     };
     let status = match outcome.as_ref().map(|outcome| outcome.status.clone()) {
         _ if !events.is_empty() => Status::Accepted { events },
-        Some(ReceiptStatus::Duplicate { event }) => Status::Duplicate { event },
-        Some(ReceiptStatus::Rejected { reason, detail, hint }) => Status::Rejected { reason, detail, hint },
-        Some(ReceiptStatus::Accepted { event }) => Status::Accepted { events: vec![event] },
+        Some(status) => status.into(),
         None => Status::Received,
     };
     let trace = receipt.as_ref().and_then(|receipt| receipt.trace);

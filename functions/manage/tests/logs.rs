@@ -4,6 +4,8 @@
 
 #[path = "../src/tests/fake.rs"]
 mod fake;
+#[path = "../src/tests/fake_lists.rs"]
+mod fake_lists;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

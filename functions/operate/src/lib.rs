@@ -21,8 +21,6 @@ mod progress;
 mod recovery;
 mod redrive;
 mod suspension;
-#[cfg(test)]
-mod tests;
 mod usage;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use delivery::{Deadline, Memo};
 use futures::{StreamExt, TryStreamExt, stream};
-use payload::delivery::{Delivery, DeliveryStatus};
+use payload::delivery::Delivery;
 use payload::event::MAX_HOPS;
 use payload::filter::Matcher;
 use payload::source_health::Again;
@@ -149,17 +149,7 @@ impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
             if recorded.iter().any(|delivery| delivery.webhook == webhook.id) {
                 continue;
             }
-            let now = self.clock.now();
-            let delivery = Delivery {
-                event: event.id.clone(),
-                webhook: webhook.id.clone(),
-                organization: event.organization.clone(),
-                status: DeliveryStatus::Due,
-                created_at: now,
-                next_attempt: Some(now),
-                attempts: Vec::new(),
-                fence: 0,
-            };
+            let delivery = Delivery::new(&event, &webhook.id, self.clock.now());
             is_missing |= self.store.create_delivery(&delivery, None).await?;
         }
         if is_missing {

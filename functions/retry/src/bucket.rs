@@ -44,7 +44,9 @@ pub(crate) fn live<'a>(set: &'a WebhookSet, id: &WebhookId) -> Option<&'a Webhoo
 
 impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     /// Works on a bucket, if there is something due in it and nobody else does.
-    pub(crate) async fn bucket(&self, bucket: u8) {
+    ///
+    /// What waits is measured with the first look of a tick alone.
+    pub(crate) async fn bucket(&self, bucket: u8, is_first_look: bool) {
         let store = &self.parts.store;
         let settings = &self.parts.settings;
         if !self.deadline.allows(settings.attempt_limit + settings.margin) {
@@ -57,7 +59,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Ok(page) => page,
             Err(error) => return log_trouble(bucket, &error),
         };
-        if let Some(oldest) = page.first() {
+        if is_first_look && let Some(oldest) = page.first() {
             // What one look saw, and not all that there may be: counting costs reads.
             self.measured.due(page.len(), now.duration_since(oldest.at));
         }

@@ -203,7 +203,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Next::RetryAt(_) => Counted::Retried,
             Next::Exhausted(_) => Counted::Exhausted,
         }));
-        if let [first] = delivery.attempts.as_slice() {
+        // What a job asked for comes as late as it was asked for: that says nothing of us.
+        if delivery.replay.job.is_none()
+            && let [first] = delivery.attempts.as_slice()
+        {
             self.measured.first_attempt(event.received_at, first.at);
         }
         Ok(true)

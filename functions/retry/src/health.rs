@@ -45,8 +45,8 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             }
             // Asking for patience is no failure.
             None | Some(Attempt { throttled: true, .. }) => return,
-            // Not with the first attempt of a delivery: one that fails by chance, after days without any, says little.
-            Some(_) if delivery.attempts.len() > 1 && is_over(known, now) => {
+            // Not with the first attempt of a delivery, or of its replay: one that fails by chance, after days without any, says little.
+            Some(_) if delivery.round().len() > 1 && is_over(known, now) => {
                 return self.disable(lane, webhook, DisabledReason::Failing, known).await;
             }
             Some(_) if known.is_some() || lane.is_noted_failing() => return,

@@ -6,17 +6,17 @@ use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use delivery::policy::{Exhaustion, later, patience};
-use delivery::{Jitter, Message, Next, Place, Sender, report};
+use delivery::{Jitter, Message, Next, Place, Request, Sender, report};
 use futures::FutureExt;
 use jiff::Timestamp;
 use payload::delivery::{AttemptError, Delivery, DeliveryStatus};
+use payload::event::MAX_HOPS;
 use payload::webhook::Webhook;
 use payload::{Clock, Event, EventId, TraceId, WebhookId, own};
 use store::StoreError;
 use telemetry::Count;
 use telemetry::metrics::Outcome;
 use tokio::sync::{Mutex, MutexGuard as AsyncGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tracing::field::display;
 
 use crate::bucket::{Page, live, log_trouble};
 use crate::lease::Held;
@@ -170,7 +170,11 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let Some(event) = event?.filter(|event| event.organization == delivery.organization) else {
             return self.exhaust(delivery, None, "event_gone").await;
         };
-        let Ok(message) = Message::render(&event, webhook.format, webhook.method) else {
+        if event.hops >= MAX_HOPS {
+            // A replay does not send on what goes in circles.
+            return self.exhaust(delivery, Some(event.trace()), "loop").await;
+        }
+        let Ok(message) = Message::render_as(&event, delivery.message_id(), webhook.format, webhook.method) else {
             return self.exhaust(delivery, Some(event.trace()), "event_broken").await;
         };
         let credentials = match credentials {
@@ -178,7 +182,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Err(error) if error.is_transient() => return Err(error),
             Ok(_) | Err(_) => return self.set_aside(delivery, Some(event.trace()), "no_valid_secret").await,
         };
-        let request = credentials.request(&event, webhook, &message);
+        let request = Request {
+            id: delivery.message_id(),
+            ..credentials.request(&event, webhook, &message)
+        };
         let outcome = self.parts.sender.send(request, self.parts.settings.attempt_limit).await;
         let patience = patience(&outcome, self.parts.clock.now());
         let schedule = self.parts.settings.schedule.of(webhook);
@@ -270,7 +277,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Exhausted;
         delivery.next_attempt = None;
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), outcome = "exhausted", error_type = why, "delivery ended");
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "exhausted", error_type = why, "delivery ended");
         if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.exhausted += 1);
             self.measured.count(Count::Deliveries(Outcome::Exhausted));
@@ -287,7 +294,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<(), StoreError> {
         delivery.status = DeliveryStatus::Due;
         delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
-        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), outcome = "set_aside", error_type = why, "delivery not attempted");
+        tracing::error!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), outcome = "set_aside", error_type = why, "delivery not attempted");
         if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.set_aside += 1);
             self.measured.count(Count::Deliveries(Outcome::Parked));
@@ -314,7 +321,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     ) -> Result<bool, StoreError> {
         let written = self.parts.store.update_delivery(delivery, tell).await?;
         if !written {
-            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(display), error_type = "lease_lost", "the outcome is not written: the delivery is another's");
+            tracing::warn!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, trace = trace.map(tracing::field::display), error_type = "lease_lost", "the outcome is not written: the delivery is another's");
             self.count(|summary| summary.lost += 1);
         }
         Ok(written)

@@ -8,6 +8,7 @@
 mod bucket;
 mod digest;
 mod health;
+mod jobs;
 mod lane;
 mod lease;
 
@@ -20,14 +21,28 @@ use futures::{StreamExt, stream};
 use payload::delivery::DUE_BUCKETS;
 use payload::id::random;
 use payload::{Clock, OrganizationId};
-use store::{Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, WebhookSets};
+use store::{
+    Deliveries, DestinationSecrets, DueQueue, Events, HealthLog, JobQueue, Redelivery, Timelines, WebhookSets,
+};
 use telemetry::{Measured, Metrics};
 use tokio::sync::Semaphore;
 
-/// What this step may do with the tables.
-pub trait Store: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog + 'static {}
+pub use jobs::JobSettings;
 
-impl<T: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog + 'static> Store for T {}
+/// What this step may do with the tables.
+pub trait Store: Sending + Asking + 'static {}
+
+impl<T: Sending + Asking + 'static> Store for T {}
+
+/// What it takes to send what is due.
+pub trait Sending: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog {}
+
+impl<T: DueQueue + Deliveries + Events + WebhookSets + DestinationSecrets + HealthLog> Sending for T {}
+
+/// What it takes to work on jobs.
+pub trait Asking: JobQueue + Redelivery + Timelines {}
+
+impl<T: JobQueue + Redelivery + Timelines> Asking for T {}
 
 /// What can be set, with the values that a deployed function has.
 #[derive(Debug, Clone)]
@@ -56,6 +71,8 @@ pub struct Settings {
     pub set_aside_for: Duration,
     /// When a failed delivery is tried again.
     pub schedule: Schedule,
+    /// How jobs are worked on.
+    pub jobs: JobSettings,
 }
 
 impl Default for Settings {
@@ -73,6 +90,7 @@ impl Default for Settings {
             failures_in_a_row: 5,
             set_aside_for: Duration::from_secs(60 * 60),
             schedule: Schedule::default(),
+            jobs: JobSettings::default(),
         }
     }
 }
@@ -96,6 +114,10 @@ pub struct Summary {
     pub left: u32,
     /// Outcomes that were not written, because the lease had passed to another or the delivery had changed.
     pub lost: u32,
+    /// Jobs that it worked on.
+    pub jobs: u32,
+    /// Deliveries that those asked for.
+    pub requested: u32,
 }
 
 /// Tries again what is due.
@@ -144,7 +166,8 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
         Self { metrics, ..self }
     }
 
-    /// Tries what is due until nothing is, or too little time is left before `deadline` for another attempt.
+    /// Tries what is due until nothing is, or too little time is left before `deadline` for another attempt; and gives jobs their turns
+    /// beside that, so that neither waits for the other.
     ///
     /// It never fails: what could not be done is still due, and the next tick comes within a minute.
     pub async fn handle(&self, deadline: Deadline) -> Summary {
@@ -158,9 +181,13 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             summary: Mutex::default(),
             measured: Measured::default(),
         };
-        stream::iter(shuffled_buckets())
-            .for_each_concurrent(self.settings.buckets_at_once, |bucket| tick.bucket(bucket))
-            .await;
+        let all = tick.buckets(shuffled((0..DUE_BUCKETS).collect()), true);
+        let of_jobs = async {
+            let touched = tick.jobs().await;
+            // What was asked for just now need not wait for a minute. A bucket that is at work sees it by itself.
+            tick.buckets(touched.into_iter().collect(), false).await;
+        };
+        tokio::join!(all, of_jobs);
         self.metrics.tell(started, tick.measured);
         let summary = tick.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
         if summary != Summary::default() {
@@ -174,10 +201,23 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
                 left = summary.left,
                 lost = summary.lost,
                 outcome = "worked",
+                jobs = summary.jobs,
+                requested = summary.requested,
                 "tick"
             );
         }
         summary
+    }
+}
+
+impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
+    /// Works on these buckets, a few at a time.
+    async fn buckets(&self, buckets: Vec<u8>, is_first_look: bool) {
+        stream::iter(buckets)
+            .for_each_concurrent(self.parts.settings.buckets_at_once, |bucket| {
+                self.bucket(bucket, is_first_look)
+            })
+            .await;
     }
 }
 
@@ -194,12 +234,11 @@ impl<S, D, C> Tick<'_, S, D, C> {
     }
 }
 
-/// All buckets in an order by chance: ticks that overlap begin in different places.
-fn shuffled_buckets() -> Vec<u8> {
-    let mut buckets: Vec<u8> = (0..DUE_BUCKETS).collect();
-    let chance = random::<{ DUE_BUCKETS as usize }>();
-    for i in (1..buckets.len()).rev() {
-        buckets.swap(i, usize::from(chance[i]) % (i + 1));
+/// The same in an order by chance: ticks that overlap begin in different places.
+fn shuffled<T>(mut things: Vec<T>) -> Vec<T> {
+    for i in (1..things.len()).rev() {
+        let chance = usize::try_from(u32::from_be_bytes(random())).unwrap_or(0);
+        things.swap(i, chance % (i + 1));
     }
-    buckets
+    things
 }

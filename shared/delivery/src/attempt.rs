@@ -34,8 +34,10 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// What is to be sent where.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The event's id: the `webhook-id` of every attempt, by which a receiver knows a repetition.
+    /// The event.
     pub event: &'a EventId,
+    /// The `webhook-id` of every attempt of a round, by which a receiver knows a repetition: the event's id, or that of a replay.
+    pub id: &'a str,
     /// Where it goes.
     pub destination: &'a DestinationUrl,
     /// What it is signed with; `None` only where the message is not signed.
@@ -198,12 +200,12 @@ fn headers(at: Timestamp, request: Request<'_>, signed: Option<&[u8]>) -> Result
     let Some(signed) = signed else { return Ok(headers) };
     // What is to be signed and cannot be is not sent.
     let keys = request.keys.ok_or(AttemptError::Blocked)?;
-    let signature = outbound::sign(keys.as_slice(), request.event.as_str(), at, signed);
+    let signature = outbound::sign(keys.as_slice(), request.id, at, signed);
     // All of these are ASCII by construction; a header that cannot be built is still no reason to send without it.
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| AttemptError::Blocked);
     let mut signature = value(&signature)?;
     signature.set_sensitive(true);
-    headers.insert(WEBHOOK_ID, value(request.event.as_str())?);
+    headers.insert(WEBHOOK_ID, value(request.id)?);
     headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));
     headers.insert(WEBHOOK_SIGNATURE, signature);
     Ok(headers)

@@ -61,6 +61,7 @@ impl Credentials {
     pub fn request<'a>(&'a self, event: &'a Event, webhook: &'a Webhook, message: &'a Message) -> Request<'a> {
         Request {
             event: &event.id,
+            id: event.id.as_str(),
             destination: &webhook.url,
             keys: self.keys.as_ref(),
             headers: &self.headers,

@@ -74,7 +74,7 @@ impl Schedule {
         }
     }
 
-    /// What follows from an attempt that ended at `now`, after these earlier ones.
+    /// What follows from an attempt that ended at `now`, after these earlier ones of its round.
     #[must_use]
     pub fn decide(&self, earlier: &[Attempt], outcome: &Outcome, now: Timestamp, jitter: Jitter) -> Next {
         let attempt = &outcome.attempt;
@@ -111,7 +111,7 @@ impl Schedule {
 
     /// Records an attempt in its delivery, with what follows from it.
     pub fn settle(&self, delivery: &mut Delivery, outcome: Outcome, now: Timestamp, jitter: Jitter) -> Next {
-        let next = self.decide(&delivery.attempts, &outcome, now, jitter);
+        let next = self.decide(delivery.round(), &outcome, now, jitter);
         (delivery.status, delivery.next_attempt) = match &next {
             Next::Delivered => (DeliveryStatus::Delivered, None),
             Next::RetryAt(at) => (DeliveryStatus::Due, Some(*at)),
@@ -490,6 +490,7 @@ mod tests {
             created_at: at(0),
             next_attempt: Some(at(0)),
             attempts: vec![],
+            replay: payload::delivery::Replay::default(),
             fence: 3,
         };
         let schedule = Schedule::default();
@@ -504,6 +505,45 @@ mod tests {
             (DeliveryStatus::Delivered, None, 2)
         );
         assert_eq!(delivery.fence, 3);
+    }
+
+    #[test]
+    fn a_replay_has_a_schedule_of_its_own() {
+        let event = EventId::compute("s", Identity::ProviderId("1"), 0);
+        let mut delivery = Delivery {
+            event,
+            webhook: WebhookId::generate(at(0)),
+            organization: OrganizationId::generate(at(0)),
+            status: DeliveryStatus::Exhausted,
+            created_at: at(0),
+            next_attempt: None,
+            attempts: earlier(&[500; 10]),
+            replay: payload::delivery::Replay::default(),
+            fence: 3,
+        };
+        let job = payload::JobId::generate(at(0));
+        let ask = payload::delivery::Ask {
+            job: &job,
+            since: at(100),
+            at: at(100),
+            new_message_id: false,
+        };
+        let payload::delivery::Asked::Again(again) = delivery.ask(&ask, at(100)) else {
+            panic!("it has ended")
+        };
+        delivery = *again;
+        let schedule = Schedule::default();
+        let next = schedule.settle(&mut delivery, answered(500), at(100), Jitter::NONE);
+        assert_eq!(wait_of(next, at(100)).as_secs(), 60, "as after any first attempt");
+        assert_eq!(delivery.attempts.len(), 11);
+        for _ in 0..8 {
+            assert!(matches!(
+                schedule.settle(&mut delivery, answered(500), at(100), Jitter::NONE),
+                Next::RetryAt(_)
+            ));
+        }
+        let end = schedule.settle(&mut delivery, answered(500), at(100), Jitter::NONE);
+        assert_eq!(end, Next::Exhausted(Exhaustion::Schedule));
     }
 
     proptest! {

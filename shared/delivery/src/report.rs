@@ -13,7 +13,7 @@ pub fn attempt(event: &Event, delivery: &Delivery, next: &Next) {
     let Some(attempt) = delivery.attempts.last() else {
         return;
     };
-    let number = delivery.attempts.len();
+    let number = delivery.attempts_made();
     let trace = event.trace();
     match next {
         Next::Delivered => tracing::info!(

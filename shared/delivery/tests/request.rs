@@ -44,6 +44,7 @@ async fn the_request_is_signed_and_says_who_we_are() {
     let (event, destination, keys, message) = (event(), url(&server.url()), keys(), message());
     let request = Request {
         event: &event,
+        id: event.as_str(),
         destination: &destination,
         keys: Some(&keys),
         headers: &[],

@@ -41,6 +41,7 @@ async fn send(server: &Server, format: Format, message: &Message, headers: &[Des
     let (event, destination, keys) = (event(), url(&server.url()), keys());
     let request = Request {
         event: &event,
+        id: event.as_str(),
         destination: &destination,
         keys: (message.signed != SignedPart::Nothing).then_some(&keys),
         headers,
@@ -170,6 +171,7 @@ async fn what_must_be_signed_is_not_sent_without_a_key() {
     let (event, destination) = (event(), url(&server.url()));
     let request = Request {
         event: &event,
+        id: event.as_str(),
         destination: &destination,
         keys: None,
         headers: &[],
@@ -181,6 +183,30 @@ async fn what_must_be_signed_is_not_sent_without_a_key() {
     let outcome = delivery::attempt::attempt(&open_client(), at(), request, LONG).await;
     assert_eq!(outcome.attempt.error, Some(AttemptError::Blocked));
     assert!(seen.lock().unwrap().is_empty() && server.connections() == 0);
+}
+
+#[tokio::test]
+async fn what_a_replay_is_named_is_what_is_signed() {
+    let (server, seen) = server(200, "").await;
+    let (event, destination, keys, message) = (event(), url(&server.url()), keys(), message());
+    let request = Request {
+        event: &event,
+        id: "msg_1",
+        destination: &destination,
+        keys: Some(&keys),
+        headers: &[],
+        message: &message,
+        format: Format::Raw,
+        hops: 0,
+        trace: TraceId::of_event(&event),
+    };
+    delivery::attempt::attempt(&open_client(), at(), request, LONG).await;
+    let (_, headers, body) = only(&seen);
+    assert_eq!(headers["webhook-id"], ["msg_1"]);
+    assert_eq!(
+        headers["webhook-signature"],
+        [payload::outbound::sign(keys.as_slice(), "msg_1", at(), &body)]
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! The names of things: `src_…`, `rcp_…`, `evt_…`, `wh_…`, `org_…`, `key_…`, `aud_…`, `job_…`.
+//! The names of things: `src_…`, `rcp_…`, `evt_…`, `wh_…`, `org_…`, `key_…`, `aud_…`, `job_…`, `msg_…`.
 //!
-//! All but [`EventId`] carry a [ULID](https://github.com/ulid/spec), so that they sort by the time they were made. An event's id is
+//! All but [`EventId`] and [`MessageId`] carry a [ULID](https://github.com/ulid/spec), so that they sort by the time they were made. An event's id is
 //! computed from what makes two receipts the same event, so that the conditional put of the event is the deduplication.
 
 use std::fmt;
@@ -236,15 +236,52 @@ impl FromStr for EventId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let valid = text
-            .strip_prefix(Self::PREFIX)
-            .is_some_and(|rest| rest.len() == 40 && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-        if valid {
+        if is_digest(text, Self::PREFIX) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidId(Self::PREFIX))
         }
     }
+}
+
+/// What the attempts of a replay carry as `webhook-id` when a new one was asked for.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(Box<str>);
+
+id_traits!(MessageId);
+
+impl MessageId {
+    /// What every id of this kind begins with.
+    pub const PREFIX: &'static str = "msg_";
+
+    /// The id that a delivery has for a job: the same whenever the job's step is repeated, and another one for each job and webhook.
+    #[must_use]
+    pub fn compute(job: &JobId, event: &EventId, webhook: &WebhookId) -> Self {
+        let mut hash = Sha256::new();
+        for part in [job.as_str(), event.as_str(), webhook.as_str()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(format!("{}{}", Self::PREFIX, hex::encode(&hash.finalize()[..20])).into())
+    }
+}
+
+impl FromStr for MessageId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if is_digest(text, Self::PREFIX) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId(Self::PREFIX))
+        }
+    }
+}
+
+/// Whether a text is this prefix and 160 bits in lower-case hex digits.
+fn is_digest(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| rest.len() == 40 && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 /// The SHA-256 of a token or key, as 64 lower-case hex digits: the only form in which we keep those.

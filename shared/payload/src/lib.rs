@@ -15,6 +15,7 @@ pub mod flat;
 pub mod handshake;
 pub mod hint;
 pub mod id;
+pub mod job;
 pub mod key;
 pub mod organization;
 pub mod outbound;
@@ -33,6 +34,6 @@ mod json;
 
 pub use clock::Clock;
 pub use event::Event;
-pub use id::{AuditId, EventId, JobId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
+pub use id::{AuditId, EventId, JobId, KeyId, MessageId, OrganizationId, ReceiptId, SourceId, WebhookId};
 pub use receipt::Receipt;
 pub use trace::TraceId;

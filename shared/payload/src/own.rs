@@ -49,7 +49,7 @@ impl News<'_> {
             Self::Recovered => now.to_string(),
             Self::Disabled(disabled) => disabled.at.to_string(),
             // With the number of attempts: one that was replayed can be exhausted again.
-            Self::Exhausted(delivery) => format!("{}/{}", delivery.event, delivery.attempts.len()),
+            Self::Exhausted(delivery) => format!("{}/{}", delivery.event, delivery.attempts_made()),
         };
         format!("{}/{about}", self.event_type())
     }
@@ -62,7 +62,7 @@ impl News<'_> {
             Self::Disabled(disabled) => format!("Webhook {name} was disabled: {}", disabled.reason.as_str()),
             Self::Exhausted(delivery) => format!(
                 "A delivery to webhook {name} was given up after {} attempts",
-                delivery.attempts.len()
+                delivery.attempts_made()
             ),
         }
     }
@@ -74,7 +74,7 @@ impl News<'_> {
             Self::Recovered => json!({"webhook": about}),
             Self::Disabled(disabled) => json!({"webhook": about, "disabled": disabled}),
             Self::Exhausted(delivery) => json!({
-                "webhook": about, "event": delivery.event, "attempts": delivery.attempts.len(), "lastAttempt": delivery.attempts.last()
+                "webhook": about, "event": delivery.event, "attempts": delivery.attempts_made(), "lastAttempt": delivery.attempts.last()
             }),
         }
     }

@@ -8,7 +8,9 @@ pub mod clock;
 pub mod connect;
 mod dynamo;
 mod error;
+pub mod history;
 pub mod item;
+pub mod lists;
 mod operator;
 pub mod stream;
 mod traits;
@@ -19,7 +21,7 @@ pub use error::StoreError;
 pub use operator::{Erasure, Found, OutcomeKey, ReceiptKey, Scans, Segment, Span, Suspensions, Usage, UsageCounts};
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
-    IdempotentRequest, IdempotentRequests, Inbox, KeyRegistry, Keys, Lease, Organizations, PutEvent, Quotas,
-    RawReceipts, Receipts, Reverification, Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources,
-    WebhookSet, WebhookSets, Webhooks,
+    IdempotentRequest, IdempotentRequests, Inbox, JobDesk, JobLease, JobQueue, Jobs, KeyRegistry, Keys, Lease, Moment,
+    Organizations, PutEvent, Quotas, RawReceipts, Receipts, Redelivery, Reverification, RunningJob, Secrets,
+    SourceHealthLog, SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
 };

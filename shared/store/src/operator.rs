@@ -108,8 +108,8 @@ pub trait Scans: Send + Sync {
     ) -> impl Future<Output = Result<Found<Event>>> + Send;
     /// Whether a receipt is in the inbox still. (inbox: `GetItem`)
     fn has_receipt(&self, receipt: &ReceiptKey) -> impl Future<Output = Result<bool>> + Send;
-    /// The events that a receipt was made into, as far as the index knows of them. (events: `Query` on `by-organization`, `GetItem`)
-    fn events_of_receipt(&self, receipt: &ReceiptKey) -> impl Future<Output = Result<Vec<Event>>> + Send;
+    /// The events that a receipt was made into, as far as the index knows of them. (events: `Query` on `by-organization`)
+    fn events_of_receipt(&self, receipt: &ReceiptKey) -> impl Future<Output = Result<Vec<EventId>>> + Send;
 }
 
 /// What the index says of a receipt that has an outcome of its own.

@@ -11,6 +11,7 @@ use payload::TraceId;
 use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
+use payload::job::{Job, JobFailure, JobKind, JobStatus};
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Organization, Quota, Role};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
@@ -19,15 +20,17 @@ use payload::source_health::{LastRejection, SourceHealth};
 use payload::webhook::{Disabled, DisabledReason, Health, Webhook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::history::WebhookWas;
 use store::item::{
-    AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, KeyItem, KeyRefItem, LeaseItem,
-    OrganizationItem, OutcomeItem, ReceiptItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem, WebhookItem,
+    AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, JobItem, KeyItem, KeyRefItem, LeaseItem,
+    OrganizationItem, OutcomeItem, ReceiptItem, RunningJobItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem,
+    WebhookItem, WebhookWasItem,
 };
-use store::{IdempotentRequest, StoreError};
+use store::{IdempotentRequest, RunningJob, StoreError};
 
 use samples::{
-    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, receipt, secrets,
-    source, webhook,
+    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, job, receipt,
+    replayed, secrets, source, webhook,
 };
 
 /// Writes today's item, holds it against the golden file, and reads the golden file back, plain and with a stranger's attributes.
@@ -37,6 +40,11 @@ fn check<T: Serialize + DeserializeOwned>(name: &str, item: &T, is_same: impl Fn
     insta::with_settings!({snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true, sort_maps => true}, {
         insta::assert_json_snapshot!(name, json);
     });
+    check_reading(name, is_same);
+}
+
+/// Reads a golden file, plain and with a stranger's attributes: one that today's items are no longer written like.
+fn check_reading<T: DeserializeOwned>(name: &str, is_same: impl Fn(T) -> bool) {
     let path = format!("{}/tests/golden/{name}.snap", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read_to_string(path).unwrap();
     let golden = file.splitn(3, "---").nth(2).unwrap();
@@ -174,10 +182,8 @@ fn source_health_v1() {
 
 #[test]
 fn events_and_deliveries_v1() {
-    check("event-v1", &EventItem::new(&event(), 30).unwrap(), |item| {
-        Event::try_from(item).unwrap() == event()
-    });
-    check("delivery-v1", &DeliveryItem::new(&delivery(), 30), |item| {
+    check_reading("event-v1", |item: EventItem| Event::try_from(item).unwrap() == event());
+    check_reading("delivery-v1", |item: DeliveryItem| {
         Delivery::try_from(item).unwrap() == delivery()
     });
     let done = Delivery {
@@ -188,6 +194,35 @@ fn events_and_deliveries_v1() {
     };
     check("delivery-done-v1", &DeliveryItem::new(&done, 30), |item| {
         Delivery::try_from(item).unwrap() == done
+    });
+    check("delivery-replayed-v1", &DeliveryItem::new(&replayed(), 30), |item| {
+        Delivery::try_from(item).unwrap() == replayed()
+    });
+}
+
+#[test]
+fn jobs_v1() {
+    check("job-v1", &JobItem::from(&job()), |item| {
+        Job::try_from(item).unwrap() == job()
+    });
+    let mut ended = Job {
+        kind: JobKind::ReplayEvent {
+            event: event_id(),
+            webhook: None,
+        },
+        position: None,
+        ..job()
+    };
+    ended.end(JobStatus::Failed, Some(JobFailure::EventGone), at());
+    check("job-ended-v1", &JobItem::from(&ended), |item| {
+        Job::try_from(item).unwrap() == ended
+    });
+    let running = RunningJob {
+        organization: id("org_"),
+        job: id("job_"),
+    };
+    check("job-running-v1", &RunningJobItem::from(&job()), |item| {
+        RunningJob::from(item) == running
     });
 }
 
@@ -296,8 +331,62 @@ fn registrations_since_webhooks_have_more_to_say() {
         },
     );
     let hopped = Event { hops: 3, ..event() };
-    check("event-hops-v1", &EventItem::new(&hopped, 30).unwrap(), |item| {
+    check_reading("event-hops-v1", |item: EventItem| {
         Event::try_from(item).unwrap() == hopped
+    });
+}
+
+#[test]
+fn events_and_deliveries_since_they_are_listed() {
+    let hopped = Event { hops: 3, ..event() };
+    check("event-listed-v1", &EventItem::new(&hopped, 30).unwrap(), |item| {
+        Event::try_from(item).unwrap() == hopped
+    });
+    check("delivery-unsettled-v1", &DeliveryItem::new(&delivery(), 30), |item| {
+        Delivery::try_from(item).unwrap() == delivery()
+    });
+    let exhausted = Delivery {
+        status: DeliveryStatus::Exhausted,
+        next_attempt: None,
+        ..delivery()
+    };
+    check("delivery-exhausted-v1", &DeliveryItem::new(&exhausted, 30), |item| {
+        Delivery::try_from(item).unwrap() == exhausted
+    });
+}
+
+#[test]
+fn what_webhooks_were_v1() {
+    let was = WebhookWas {
+        webhook: id("wh_"),
+        name: full_webhook().name,
+        filter: full_webhook().filter,
+        format: full_webhook().format,
+        enabled: full_webhook().enabled,
+        created_at: at(),
+        disabled: Some(Disabled {
+            at: at(),
+            reason: DisabledReason::Failing,
+        }),
+        until: at(),
+        deleted: true,
+    };
+    let health = Health {
+        webhook: id("wh_"),
+        failing_since: Some(at()),
+        disabled: was.disabled.clone(),
+    };
+    let item = |health, deleted| WebhookWasItem::new(&full_webhook(), 3, health, at(), deleted, 30).unwrap();
+    check("webhook-was-deleted-v1", &item(Some(&health), true), |item| {
+        WebhookWas::try_from(item).unwrap() == was
+    });
+    let changed = WebhookWas {
+        disabled: None,
+        deleted: false,
+        ..was.clone()
+    };
+    check("webhook-was-v1", &item(None, false), |item| {
+        WebhookWas::try_from(item).unwrap() == changed
     });
 }
 

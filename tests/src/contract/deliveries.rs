@@ -17,6 +17,7 @@ fn delivery(webhook: &WebhookId) -> Delivery {
         created_at: now(),
         next_attempt: Some(now()),
         attempts: vec![],
+        replay: Default::default(),
         fence: 0,
     }
 }

@@ -15,7 +15,7 @@ use store::{DestinationSecrets, Dynamo, Events, HealthLog, StoreError, WebhookSe
 
 use super::{event, now};
 
-fn webhook(organization: &OrganizationId) -> Webhook {
+pub(super) fn webhook(organization: &OrganizationId) -> Webhook {
     Webhook {
         id: WebhookId::generate(now()),
         organization: organization.clone(),

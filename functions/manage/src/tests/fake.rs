@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use payload::JobId;
 use payload::audit::AuditEntry;
 use payload::called_url::CalledUrl;
 use payload::delivery::Delivery;
+use payload::job::{Job, JobStatus};
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Quota};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
@@ -15,11 +17,13 @@ use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
 use payload::webhook::{Health, Webhook, WebhookSecrets};
 use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use store::history::WebhookWas;
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
     KeyRegistry, Keys, PutEvent, Quotas, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
     Sources, StoreError, Webhooks,
 };
+use store::{JobDesk, Jobs};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -42,6 +46,9 @@ pub(super) struct Tables {
     pub(super) receipts: HashMap<ReceiptId, Receipt>,
     pub(super) outcomes: HashMap<ReceiptId, ReceiptOutcome>,
     pub(super) health: HashMap<SourceId, SourceHealth>,
+    /// What webhooks were, by the time that it ended.
+    pub(super) webhooks_were: Vec<(OrganizationId, WebhookWas)>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
     /// What was asked to be verified again, and whether in bulk.
     pub(super) asked: Vec<(ReceiptId, bool)>,
     /// Whether somebody else changes a source or a webhook just before it is written again.
@@ -87,7 +94,7 @@ impl Fake {
         Ok(tables)
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Tables>> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Tables>> {
         let tables = self.tables();
         match &tables.fault {
             Some(error) => Err(error.clone()),
@@ -515,5 +522,51 @@ impl Reverification for Fake {
         found.sort();
         found.truncate(limit.into());
         Ok(found)
+    }
+}
+
+impl Jobs for Fake {
+    async fn job(&self, organization: &OrganizationId, id: &JobId) -> Result<Option<Job>> {
+        let tables = self.working()?;
+        let job = tables.jobs.get(id);
+        Ok(job.filter(|job| job.organization == *organization).cloned())
+    }
+}
+
+impl JobDesk for Fake {
+    async fn create_job(&self, job: &Job) -> Result<()> {
+        let mut tables = self.working()?;
+        tables.audit.extend(self.entry.clone());
+        tables.jobs.insert(job.id.clone(), job.clone());
+        Ok(())
+    }
+
+    async fn jobs_of(&self, organization: &OrganizationId, before: Option<&JobId>, limit: u16) -> Result<Vec<Job>> {
+        let tables = self.working()?;
+        let newest_first = tables.jobs.values().rev();
+        let meant = newest_first
+            .filter(|job| job.organization == *organization && before.is_none_or(|before| job.id < *before));
+        Ok(meant.take(limit.into()).cloned().collect())
+    }
+
+    async fn running_jobs_of(&self, organization: &OrganizationId) -> Result<usize> {
+        let tables = self.working()?;
+        let running = |job: &&Job| job.organization == *organization && job.status == JobStatus::Running;
+        Ok(tables.jobs.values().filter(running).count())
+    }
+
+    async fn cancel_job(&self, organization: &OrganizationId, id: &JobId, now: Timestamp) -> Result<bool> {
+        let mut tables = self.working()?;
+        let job = tables.jobs.get_mut(id);
+        let Some(job) = job.filter(|job| job.organization == *organization && job.status == JobStatus::Running) else {
+            return Ok(false);
+        };
+        job.end(JobStatus::Cancelled, None, now);
+        tables.audit.extend(self.entry.clone());
+        Ok(true)
+    }
+
+    fn events_kept_since(&self, now: Timestamp) -> Timestamp {
+        now - jiff::SignedDuration::from_hours(30 * 24)
     }
 }

@@ -77,8 +77,8 @@ async fn unknown_routes_and_methods_are_problems_too() {
         ("PUT", "/v1/sources/src_1", "GET,HEAD,PATCH,DELETE"),
         ("GET", "/v1/sources/src_1/reverify", "POST"),
         ("GET", "/v1/receipts/rcp_1/reverify", "POST"),
-        ("GET", "/v1/events", "POST"),
-        ("OPTIONS", "/v1/events", "POST"),
+        ("PUT", "/v1/events", "POST,GET,HEAD"),
+        ("OPTIONS", "/v1/events", "POST,GET,HEAD"),
     ] {
         let answer = client.call(method, path, None).await;
         assert_eq!(

@@ -351,13 +351,14 @@ async fn an_event_shows_its_deliveries_and_their_attempts() {
         created_at: now(),
         next_attempt: Some(now()),
         attempts: vec![attempt],
+        replay: Default::default(),
         fence: 7,
     };
     client.store.tables().deliveries.push(delivery);
     assert_eq!(
         client.get(&format!("/v1/events/{id}")).await.body["deliveries"],
         json!([{
-            "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
+            "id": format!("{id}.{webhook}"), "event": id, "webhook": webhook, "status": "due", "createdAt": "2025-03-25T13:31:00Z", "nextAttempt": "2025-03-25T13:31:00Z",
             "attempts": [{"at": "2025-03-25T13:31:00Z", "durationMs": 12, "status": 500, "error": "status", "answer": "oops"}]
         }])
     );

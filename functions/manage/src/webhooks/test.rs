@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use delivery::{Client, Credentials, HttpSender, Message, Sender};
 use payload::delivery::Attempt;
 use payload::sample::{self, Known};
-use payload::{Clock, EventId, WebhookId};
+use payload::{Clock, EventId, TraceId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use super::{find, guard};
@@ -63,8 +63,9 @@ pub(crate) async fn test<S: Store, C: Clock + Clone>(
     let (webhook, _) = find(&app.store, caller.organization(), &id).await?;
     let now = app.clock.now();
     let provider = required(wanted.provider.as_deref(), "/provider")?;
-    let event = sample::event(provider, wanted.event_type.as_deref(), caller.organization(), now)
+    let mut event = sample::event(provider, wanted.event_type.as_deref(), caller.organization(), now)
         .ok_or_else(|| no_sample(provider))?;
+    event.trace = extensions.get::<TraceId>().copied();
     let credentials = Credentials::valid_at(app.store.webhook_secrets(&id).await?, now);
     let message = Message::render(&event, webhook.format, webhook.method)?;
     if !credentials.suffice_for(&message) {

@@ -241,8 +241,12 @@ impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
             About::Event(event) => subject.is(&event),
             About::BrokenEvent(_, event) => matches!(subject, Subject::Event(id) if *id == event),
             About::Receipt(receipt) => {
-                let events = self.store.events_of_receipt(&receipt).await?;
-                events.iter().any(|event| subject.is(event))
+                let mut is_subject = false;
+                for id in self.store.events_of_receipt(&receipt).await? {
+                    let event = self.store.event(&id).await?;
+                    is_subject |= event.is_some_and(|event| subject.is(&event));
+                }
+                is_subject
             }
             About::Unknown => false,
         })

@@ -5,6 +5,8 @@
     reason = "a test may fail by panicking; not every test uses everything"
 )]
 
+mod jobs;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -17,15 +19,16 @@ use jiff::{SignedDuration, Timestamp};
 use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 use payload::event::{Content, EventMeta};
 use payload::id::Identity;
+use payload::job::Job;
 use payload::key::TimedSecret;
 use payload::outbound::generate_secret;
 use payload::webhook::{
     DestinationUrl, Disabled, DisabledReason, Format, Health, HttpPolicy, Method, Webhook, WebhookSecrets,
 };
-use payload::{Clock, Event, EventId, OrganizationId, TraceId, WebhookId};
+use payload::{Clock, Event, EventId, JobId, OrganizationId, TraceId, WebhookId};
 use store::{
-    Deliveries, DestinationSecrets, Due, DueQueue, Events, HealthLog, Lease, PutEvent, StoreError, WebhookSet,
-    WebhookSets,
+    Deliveries, DestinationSecrets, Due, DueQueue, Events, HealthLog, JobLease, Lease, PutEvent, StoreError,
+    WebhookSet, WebhookSets,
 };
 
 /// A clock that goes with tokio's, so that a paused test has paused time everywhere.
@@ -66,6 +69,8 @@ pub(crate) struct State {
     pub(crate) told: Mutex<Vec<Event>>,
     pub(crate) deliveries: Mutex<BTreeMap<(EventId, WebhookId), Delivery>>,
     pub(crate) leases: Mutex<HashMap<u8, Lease>>,
+    pub(crate) jobs: Mutex<BTreeMap<JobId, Job>>,
+    pub(crate) job_leases: Mutex<HashMap<JobId, JobLease>>,
     /// Deliveries that the index still calls due although they are not, as an index that is behind does.
     pub(crate) stale: Mutex<HashSet<(EventId, WebhookId)>>,
     pub(crate) calls: Mutex<HashMap<&'static str, u32>>,
@@ -107,6 +112,7 @@ impl Fake {
             created_at: start(),
             next_attempt: Some(due),
             attempts: vec![],
+            replay: Default::default(),
             fence: 0,
         };
         let key = (event.id.clone(), webhook.id.clone());
@@ -322,8 +328,11 @@ impl Fake {
 }
 
 impl Deliveries for Fake {
-    async fn deliveries_of(&self, _: &EventId) -> Result<Vec<Delivery>, StoreError> {
-        unreachable!("retry reads one delivery at a time")
+    async fn deliveries_of(&self, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
+        self.enter("deliveries_of", event.as_str()).await?;
+        let deliveries = self.0.deliveries.lock().unwrap();
+        let of_event = deliveries.values().filter(|delivery| delivery.event == *event);
+        Ok(of_event.cloned().collect())
     }
 
     async fn delivery(&self, event: &EventId, webhook: &WebhookId) -> Result<Option<Delivery>, StoreError> {
@@ -337,8 +346,13 @@ impl Deliveries for Fake {
             .cloned())
     }
 
-    async fn create_delivery(&self, _: &Delivery, _: Option<&Event>) -> Result<bool, StoreError> {
-        unreachable!("retry creates none")
+    async fn create_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
+        assert!(tell.is_none(), "what is only due is not told");
+        self.enter("create_delivery", delivery.event.as_str()).await?;
+        let mut deliveries = self.0.deliveries.lock().unwrap();
+        let key = (delivery.event.clone(), delivery.webhook.clone());
+        let stored = deliveries.entry(key).or_insert_with(|| delivery.clone());
+        Ok(stored == delivery)
     }
 
     async fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
@@ -462,6 +476,7 @@ pub(crate) struct SenderState {
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) event: EventId,
+    pub(crate) id: String,
     pub(crate) host: String,
     pub(crate) at: tokio::time::Instant,
     pub(crate) message: Message,
@@ -476,6 +491,7 @@ impl Sent {
         let headers = request.headers.iter();
         Self {
             event: request.event.clone(),
+            id: request.id.to_owned(),
             host: request.destination.expose().host_str().unwrap().to_owned(),
             at: tokio::time::Instant::now(),
             message: request.message.clone(),

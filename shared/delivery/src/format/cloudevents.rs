@@ -30,13 +30,13 @@ struct Attributes<'a> {
     datacontenttype: &'static str,
 }
 
-/// An event as a CloudEvent; its `data` is the common payload.
-pub(super) fn render(event: &Event) -> Result<Vec<u8>, BrokenEvent> {
+/// An event as a CloudEvent with this id; its `data` is the common payload.
+pub(super) fn render(event: &Event, id: &str) -> Result<Vec<u8>, BrokenEvent> {
     let meta = &event.meta;
     let event_type = allowed(&meta.event_type);
     let attributes = Attributes {
         specversion: "1.0",
-        id: meta.id.as_str(),
+        id,
         // What was published through the API has no source but the organization itself.
         source: meta.source.as_ref().map_or_else(
             || format!("urn:hookline:organization:{}", event.organization.as_str()),

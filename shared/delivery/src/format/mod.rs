@@ -67,6 +67,15 @@ impl Message {
     /// # Errors
     /// When the stored parts of the event do not fit together: no webhook can be sent it, now or later. A chat message says what it can.
     pub fn render(event: &Event, format: Format, method: Method) -> Result<Self, BrokenEvent> {
+        Self::render_as(event, event.id.as_str(), format, method)
+    }
+
+    /// The same, sent under this id, which a replay may have of its own. A CloudEvent carries it too: its receivers know a repetition by
+    /// `source` and `id`. The common payload always names the event.
+    ///
+    /// # Errors
+    /// As of [`Message::render`].
+    pub fn render_as(event: &Event, id: &str, format: Format, method: Method) -> Result<Self, BrokenEvent> {
         Ok(match (format, method) {
             (Format::Raw, Method::Post) => Self::signed_body(Some(JSON), event.to_json()?),
             (Format::Raw, Method::Get) => Self {
@@ -77,7 +86,9 @@ impl Message {
                 signed: SignedPart::Query,
             },
             (Format::Original, _) => Self::original(event)?,
-            (Format::Cloudevents, _) => Self::signed_body(Some(cloudevents::CONTENT_TYPE), cloudevents::render(event)?),
+            (Format::Cloudevents, _) => {
+                Self::signed_body(Some(cloudevents::CONTENT_TYPE), cloudevents::render(event, id)?)
+            }
             (Format::Slack, _) => slack::event(&Notice::of(event)),
             (Format::GoogleChat, _) => google_chat::event(&Notice::of(event)),
             (Format::Teams, _) => teams::event(&Notice::of(event)),

@@ -73,6 +73,7 @@ pub(crate) async fn send(client: &Client, destination: &str, limit: Duration) ->
     let (event, destination, keys, message) = (event(), url(destination), keys(), message());
     let request = Request {
         event: &event,
+        id: event.as_str(),
         destination: &destination,
         keys: Some(&keys),
         headers: &[],

@@ -99,6 +99,19 @@ impl<'p, 'e> Value<'p, 'e> {
         Some(&members[at].1)
     }
 
+    /// All that stands under this name: in the object here, or in those of the list here.
+    pub(super) fn all_under(&self, name: &str) -> Option<Self> {
+        let Self::List(elements) = self else {
+            return self.get(name).cloned();
+        };
+        let values = elements.iter().filter_map(|element| element.get(name)).cloned();
+        let values = values.flat_map(|value| match value {
+            Self::List(inner) => inner,
+            other => vec![other],
+        });
+        Some(Self::List(values.collect()))
+    }
+
     /// The scalars that stand here, be it in a list.
     pub(super) fn scalars(&self) -> impl Iterator<Item = &Scalar<'e>> {
         let values = match self {

@@ -1,5 +1,10 @@
 //! The lists of a filter: the plain way to say which events are wanted.
 
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use super::glob::Glob;
 use super::invalid::InvalidFilter;
 use crate::SourceId;
@@ -135,6 +140,34 @@ impl List {
             .iter()
             .filter(|entry| !operational || entry.text.starts_with(OPERATIONAL));
         asked.any(|entry| self.values(event).any(|value| entry.matches(value)))
+    }
+}
+
+/// An event type as an entry of the list of types says it: the whole of it, or with `*` for any part. Hookline's own are types as any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypePattern(Entry);
+
+impl TypePattern {
+    /// Whether this type is meant.
+    #[must_use]
+    pub fn matches(&self, event_type: &str) -> bool {
+        self.0.matches(event_type)
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = InvalidFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
+        List::Types.entry(text, "").map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TypePattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|InvalidFilter { problem, .. }| D::Error::custom(problem))
     }
 }
 

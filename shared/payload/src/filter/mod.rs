@@ -6,6 +6,7 @@
 //! What is stored is a [`StoredFilter`]: one that this version cannot read is kept as it is and wants nothing, and harms no other.
 
 mod document;
+mod explain;
 mod glob;
 mod index;
 mod invalid;
@@ -29,8 +30,9 @@ use pattern::EventPattern;
 
 use crate::event::EventMeta;
 
+pub use explain::Unmet;
 pub use invalid::InvalidFilter;
-pub use lists::{MAX_ENTRIES, MAX_ENTRY_BYTES, OPERATIONAL};
+pub use lists::{MAX_ENTRIES, MAX_ENTRY_BYTES, OPERATIONAL, TypePattern};
 pub use matcher::{Matcher, UnreadablePayload};
 pub use pattern::{MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH};
 pub use stored::StoredFilter;

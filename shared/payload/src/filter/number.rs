@@ -1,6 +1,7 @@
 //! Numbers as they are written: every digit counts, however many there are.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 /// A JSON number, exactly. `35`, `35.0` and `3.5e1` are the same; 2⁵³ and 2⁵³ + 1 are not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +58,34 @@ impl Decimal {
                 .point
                 .cmp(&other.point)
                 .then_with(|| self.digits.cmp(&other.digits)),
+        }
+    }
+}
+
+/// As people write it, in the shortest way.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = String::from_utf8_lossy(&self.digits);
+        let count = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+        if self.negative {
+            f.write_str("-")?;
+        }
+        match usize::try_from(self.point) {
+            Ok(_) if digits.is_empty() => f.write_str("0"),
+            Ok(point) if self.point >= count && point <= 20 => write!(f, "{digits:0<point$}"),
+            Ok(point) if point > 0 && self.point < count => {
+                let (whole, fraction) = digits.split_at_checked(point).unwrap_or((&digits, "0"));
+                write!(f, "{whole}.{fraction}")
+            }
+            _ if (-5..=0).contains(&self.point) => {
+                let zeros = usize::try_from(-self.point).unwrap_or_default();
+                write!(f, "0.{}{digits}", "0".repeat(zeros))
+            }
+            _ => {
+                let (first, rest) = digits.split_at_checked(1).unwrap_or((&digits, ""));
+                let dot = if rest.is_empty() { "" } else { "." };
+                write!(f, "{first}{dot}{rest}e{}", self.point.saturating_sub(1))
+            }
         }
     }
 }
@@ -133,6 +162,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_shown_shortly() {
+        for (text, shown) in [
+            ("35.0", "35"),
+            ("-0.0", "0"),
+            ("1.50", "1.5"),
+            ("-1200", "-1200"),
+            ("0.0012", "0.0012"),
+            ("1e32", "1e32"),
+            ("-1.25e-9", "-1.25e-9"),
+            ("9007199254740993", "9007199254740993"),
+        ] {
+            assert_eq!(decimal(text).to_string(), shown);
+        }
+    }
+
+    #[test]
     fn what_is_no_number() {
         for text in ["", "-", ".5", "1e", "1e+", "1x", "1.x", "e5", "--1", "NaN"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
@@ -151,6 +196,11 @@ mod tests {
             prop_assert_eq!(decimal(&text(a)).cmp(&decimal(&text(b))), a.cmp(&b));
             let written = |n: i64| format!("{}{}.{:03}", if n < 0 { "-" } else { "" }, n.abs() / 1000, n.abs() % 1000);
             prop_assert_eq!(decimal(&written(a)), decimal(&format!("{a}e-3")));
+        }
+
+        #[test]
+        fn what_is_shown_is_the_same_number(text in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,9})?(e[-+]?[0-9]{1,4})?") {
+            prop_assert_eq!(decimal(&decimal(&text).to_string()), decimal(&text));
         }
 
         #[test]

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use payload::delivery::Delivery;
 use payload::{Event, EventId, WebhookId};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Attributes, Dynamo, built, key, number, read, sdk_error, text, write};
 use crate::item::{DeliveryItem, LEASES, LeaseItem, SCHEMA_VERSION, bucket_key, lease_key, lease_time, timestamp};
-use crate::{Deliveries, Due, DueQueue, Lease, StoreError};
+use crate::{Deliveries, Due, DueQueue, Lease, Redelivery, StoreError};
 
 impl Deliveries for Dynamo {
     async fn deliveries_of(&self, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
@@ -66,6 +67,38 @@ impl Deliveries for Dynamo {
             return Ok(true);
         }
         Ok(self.delivery(&delivery.event, &delivery.webhook).await? == Some(self.as_stored(delivery)?))
+    }
+}
+
+impl Redelivery for Dynamo {
+    async fn replace_delivery(&self, before: &Delivery, after: &Delivery) -> Result<bool, StoreError> {
+        // What has ended is changed by replays alone, and each names its job; what is due by its owners too, who set its next attempt.
+        let read: Attributes = write(&DeliveryItem::new(before, self.retention.event_days))?;
+        let mut put = self.put_delivery(after)?;
+        let mut conditions = Vec::new();
+        for name in ["status", "fence", "job", "due"] {
+            put = put.expression_attribute_names(format!("#{name}"), name);
+            conditions.push(match read.get(name) {
+                Some(value) => {
+                    put = put.expression_attribute_values(format!(":{name}"), value.clone());
+                    format!("#{name} = :{name}")
+                }
+                None => format!("attribute_not_exists(#{name})"),
+            });
+        }
+        // An answer that is removed meanwhile must not come back.
+        let answered = before.attempts.iter().rposition(|attempt| attempt.answer.is_some());
+        if let Some(number) = answered {
+            conditions.push(format!("attribute_exists(#attempts[{number}].#answer)"));
+            put = put
+                .expression_attribute_names("#attempts", "attempts")
+                .expression_attribute_names("#answer", "answer");
+        }
+        let put = put.condition_expression(conditions.join(" AND "));
+        if self.write_delivery(put, None).await? {
+            return Ok(true);
+        }
+        Ok(self.delivery(&after.event, &after.webhook).await? == Some(self.as_stored(after)?))
     }
 }
 
@@ -182,57 +215,54 @@ impl DueQueue for Dynamo {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let update = self
-            .lease_update(bucket)
-            .update_expression("SET #owner = :owner, #until = :until, v = :version ADD fence :one")
-            .condition_expression("attribute_not_exists(pk) OR #until <= :now")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", number(lease_time(until)))
-            .expression_attribute_values(":now", number(lease_time(now)))
-            .expression_attribute_values(":version", number(SCHEMA_VERSION))
-            .expression_attribute_values(":one", number(1));
-        self.lease_after(update).await
+        let update = takes_lease(self.lease_update(&lease_key(bucket)), owner, now, until)
+            .update_expression("SET #owner = :owner, #until = :until, v = :version ADD fence :one");
+        self.bucket_lease_after(update).await
     }
 
     async fn renew_lease(&self, lease: &Lease, until: Timestamp) -> Result<Option<Lease>, StoreError> {
-        self.lease_after(self.held_lease_until(lease, lease_time(until))).await
+        self.bucket_lease_after(self.held_lease_until(lease, lease_time(until)))
+            .await
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.lease_after(self.held_lease_until(lease, 0)).await.map(|_| ())
+        self.bucket_lease_after(self.held_lease_until(lease, 0))
+            .await
+            .map(|_| ())
     }
 }
 
 impl Dynamo {
-    fn lease_update(&self, bucket: u8) -> UpdateItemFluentBuilder {
+    /// A change of the lease under this range key.
+    pub(super) fn lease_update(&self, lease: &str) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.tables.registry)
-            .set_key(Some(key([("pk", LEASES), ("sk", &lease_key(bucket))])))
+            .set_key(Some(key([("pk", LEASES), ("sk", lease)])))
             .return_values(ReturnValue::AllNew)
     }
 
-    /// Sets the end of a lease that is still ours: the fence says whether it has passed to somebody meanwhile.
     fn held_lease_until(&self, lease: &Lease, until: i64) -> UpdateItemFluentBuilder {
-        self.lease_update(lease.bucket)
-            .update_expression("SET #until = :until")
-            .condition_expression("#owner = :owner AND fence = :fence")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":owner", text(&lease.owner))
-            .expression_attribute_values(":fence", number(lease.fence))
-            .expression_attribute_values(":until", number(until))
+        let update = self.lease_update(&lease_key(lease.bucket));
+        held_until(update, &lease.owner, lease.fence, until)
     }
 
-    async fn lease_after(&self, update: UpdateItemFluentBuilder) -> Result<Option<Lease>, StoreError> {
+    async fn bucket_lease_after(&self, update: UpdateItemFluentBuilder) -> Result<Option<Lease>, StoreError> {
+        let item: Option<LeaseItem> = self.lease_after(update).await?;
+        item.map(LeaseItem::into_lease).transpose()
+    }
+
+    /// The lease as a change leaves it; `None` when it is not, or no longer, ours to change.
+    pub(super) async fn lease_after<T: DeserializeOwned>(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Option<T>, StoreError> {
         match update.send().await {
             Ok(answer) => {
                 let item = answer
                     .attributes
                     .ok_or_else(|| StoreError::Unreadable("a lease without attributes".into()))?;
-                read::<LeaseItem>(item)?.into_lease().map(Some)
+                read(item).map(Some)
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
@@ -240,4 +270,39 @@ impl Dynamo {
             },
         }
     }
+}
+
+/// Takes a lease until then, when nobody holds it at `now`. The expression of the update names `:owner`, `:until`, `:version` and `:one`.
+pub(super) fn takes_lease(
+    update: UpdateItemFluentBuilder,
+    owner: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> UpdateItemFluentBuilder {
+    update
+        .condition_expression("attribute_not_exists(pk) OR #until <= :now")
+        .expression_attribute_names("#owner", "owner")
+        .expression_attribute_names("#until", "until")
+        .expression_attribute_values(":owner", text(owner))
+        .expression_attribute_values(":until", number(lease_time(until)))
+        .expression_attribute_values(":now", number(lease_time(now)))
+        .expression_attribute_values(":version", number(SCHEMA_VERSION))
+        .expression_attribute_values(":one", number(1))
+}
+
+/// Sets the end of a lease that is still ours: the fence says whether it has passed to somebody meanwhile.
+pub(super) fn held_until(
+    update: UpdateItemFluentBuilder,
+    owner: &str,
+    fence: u64,
+    until: i64,
+) -> UpdateItemFluentBuilder {
+    update
+        .update_expression("SET #until = :until")
+        .condition_expression("#owner = :owner AND fence = :fence")
+        .expression_attribute_names("#owner", "owner")
+        .expression_attribute_names("#until", "until")
+        .expression_attribute_values(":owner", text(owner))
+        .expression_attribute_values(":fence", number(fence))
+        .expression_attribute_values(":until", number(until))
 }

@@ -11,7 +11,7 @@ use super::registry::key_key;
 use super::webhooks::webhook_key;
 use super::{Attributes, Dynamo, key, number, read, sdk_error, text};
 use crate::item::{
-    JOBS, KeyRefItem, TIME_SHARDS, audit_key, called_url_key, door_key, idempotency_key, jobs_of, key_refs,
+    KeyRefItem, RUNNING_JOBS, TIME_SHARDS, audit_key, called_url_key, door_key, idempotency_key, jobs_key, key_refs,
     source_health_key, time_shards,
 };
 use crate::{Erasure, Found, OutcomeKey, StoreError};
@@ -200,10 +200,10 @@ impl Erasure for Dynamo {
     }
 
     async fn erase_jobs(&self, organization: &OrganizationId, limit: u16) -> Result<u64, StoreError> {
-        let partition = jobs_of(organization);
+        let partition = jobs_key(organization);
         for item in first(self.registry_partition(&partition), limit).await? {
             if let Some(id) = item.get("sk").and_then(|id| id.as_s().ok()) {
-                self.delete_item(&self.tables.registry, key([("pk", JOBS), ("sk", id)]))
+                self.delete_item(&self.tables.registry, key([("pk", RUNNING_JOBS), ("sk", id)]))
                     .await?;
             }
         }

@@ -9,11 +9,8 @@ use payload::{OrganizationId, ReceiptId, SourceId};
 use serde::Deserialize;
 
 use super::{Dynamo, key, sdk_error, text};
-use crate::item::time_shards;
+use crate::item::{first_receipt_id, time_shards};
 use crate::{Reverification, StoreError};
-
-/// How many characters of an id behind its prefix are its time (<https://github.com/ulid/spec>).
-const TIME_CHARACTERS: usize = 10;
 
 /// What the index of an organization's outcomes holds of one, as far as it is needed here.
 #[derive(Deserialize)]
@@ -56,12 +53,10 @@ impl Reverification for Dynamo {
         after: Option<&ReceiptId>,
         limit: u16,
     ) -> Result<Vec<ReceiptId>, StoreError> {
-        // Ids sort by time: no id of that millisecond or later is smaller than its first characters.
-        let earliest = ReceiptId::generate(since);
-        let earliest = &earliest.as_str()[..ReceiptId::PREFIX.len() + TIME_CHARACTERS];
-        let (comparison, from) = match after.map(ReceiptId::as_str).filter(|after| *after >= earliest) {
+        let earliest = first_receipt_id(since);
+        let (comparison, from) = match after.map(ReceiptId::as_str).filter(|after| *after >= earliest.as_str()) {
             Some(after) => (">", after),
-            None => (">=", earliest),
+            None => (">=", earliest.as_str()),
         };
         let shards = time_shards(organization.as_str())
             .map(|shard| self.rejected_in_shard(shard, source, comparison, from, usize::from(limit)));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Dynamo, key, number, read, sdk_error, text};
 use crate::item::{EventItem, time_shards, timestamp};
-use crate::{Events, Found, ReceiptKey, Scans, Segment, Span, StoreError};
+use crate::{Found, ReceiptKey, Scans, Segment, Span, StoreError};
 
 /// What a receipt's item says of it, as far as it is needed here: the rest of it may be what cannot be read.
 #[derive(Deserialize)]
@@ -23,6 +23,8 @@ struct InboxKey {
 #[derive(Deserialize)]
 struct EventKey {
     id: EventId,
+    #[serde(default)]
+    receipt: Option<ReceiptId>,
 }
 
 impl Scans for Dynamo {
@@ -74,7 +76,7 @@ impl Scans for Dynamo {
         Ok(answer.item.is_some())
     }
 
-    async fn events_of_receipt(&self, receipt: &ReceiptKey) -> Result<Vec<Event>, StoreError> {
+    async fn events_of_receipt(&self, receipt: &ReceiptKey) -> Result<Vec<EventId>, StoreError> {
         let at = receipt.received_at;
         let until = at.checked_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at);
         let moment = Span { since: at, until };
@@ -83,10 +85,11 @@ impl Scans for Dynamo {
             let query = self.in_span(&self.tables.events, "by-organization", "orgShard", &shard, moment);
             let mut pages = query.into_paginator().items().send();
             while let Some(item) = pages.next().await {
-                let EventKey { id } = serde_dynamo::from_item(item.map_err(sdk_error)?)
+                let EventKey { id, receipt: from } = serde_dynamo::from_item(item.map_err(sdk_error)?)
                     .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-                let event = self.event(&id).await?;
-                events.extend(event.filter(|event| event.receipt.as_ref() == Some(&receipt.id)));
+                if from.as_ref() == Some(&receipt.id) {
+                    events.push(id);
+                }
             }
         }
         Ok(events)

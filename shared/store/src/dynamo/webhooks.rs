@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
 use payload::{Event, OrganizationId, WebhookId};
 
+use super::history::Becomes;
 use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, remove, replace, sdk_error, text};
 use crate::item::{
     HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SUSPENDED_KEY, SecretsItem, VERSION_KEY, VersionItem, WebhookItem,
@@ -204,6 +205,13 @@ impl Webhooks for Dynamo {
                 health_key(&webhook.organization, &webhook.id),
             )?);
         }
+        // What was changed meanwhile fails below.
+        if let Some((before, _)) =
+            (self.webhook_to_change(&webhook.organization, &webhook.id).await?).filter(|(_, found)| *found == revision)
+        {
+            let becomes = Becomes::Changed { after: webhook, enable };
+            writes.extend(self.keep(&before, revision, becomes).await?);
+        }
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {
@@ -271,12 +279,13 @@ impl Webhooks for Dynamo {
 
     async fn delete_webhook(&self, webhook: &Webhook, revision: u64) -> Result<(), StoreError> {
         let Webhook { organization, id, .. } = webhook;
-        let writes = vec![
+        let mut writes = vec![
             remove(&self.tables.webhooks, webhook_key(organization, id.as_str()), revision)?,
             delete(&self.tables.webhooks, health_key(organization, id))?,
             delete(&self.tables.secrets, key([("owner", id.as_str())]))?,
             self.count_version(organization)?,
         ];
+        writes.extend(self.keep(webhook, revision, Becomes::Deleted).await?);
         if self.transact(writes).await?.is_some() {
             Err(StoreError::Conflict)
         } else {

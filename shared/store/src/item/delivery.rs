@@ -1,7 +1,7 @@
 //! Items of the deliveries table.
 
-use payload::delivery::{Attempt, Delivery, DeliveryStatus};
-use payload::{EventId, OrganizationId, WebhookId};
+use payload::delivery::{Attempt, Delivery, DeliveryStatus, Replay};
+use payload::{EventId, JobId, MessageId, OrganizationId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
@@ -25,10 +25,26 @@ pub struct DeliveryItem {
     bucket: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<i64>,
+    /// The organization and the shard, only while it is due or when it is exhausted: without it the item is not in the index `unsettled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsettled: Option<String>,
     #[serde(default)]
     fence: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
+    // What replays made of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    earlier: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    dropped: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The hash key of a bucket in the index `due`.
@@ -53,8 +69,14 @@ impl DeliveryItem {
                 .next_attempt
                 .map(|_| bucket_key(Delivery::bucket(&delivery.webhook))),
             due: delivery.next_attempt.map(|at| at.as_millisecond()),
+            unsettled: matches!(delivery.status, DeliveryStatus::Due | DeliveryStatus::Exhausted)
+                .then(|| time_shard(delivery.organization.as_str(), delivery.event.as_str())),
             fence: delivery.fence,
             attempts: delivery.attempts.clone(),
+            earlier: delivery.replay.earlier,
+            dropped: delivery.replay.dropped,
+            job: delivery.replay.job.clone(),
+            message_id: delivery.replay.message_id.clone(),
         }
     }
 }
@@ -71,6 +93,12 @@ impl TryFrom<DeliveryItem> for Delivery {
             created_at: timestamp(item.at)?,
             next_attempt: item.due.map(timestamp).transpose()?,
             attempts: item.attempts,
+            replay: Replay {
+                earlier: item.earlier,
+                dropped: item.dropped,
+                job: item.job,
+                message_id: item.message_id,
+            },
             fence: item.fence,
         })
     }

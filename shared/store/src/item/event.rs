@@ -1,5 +1,6 @@
 //! Items of the events table.
 
+use jiff::Timestamp;
 use payload::event::{Content, EventMeta};
 use payload::{Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,12 @@ pub struct EventItem {
     /// For the index, as `type` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<String>,
+    /// For the index: when it happened, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<Timestamp>,
+    /// Only where it has an id of its provider's: without it the item is not in the index `by-provider-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider_ref: Option<String>,
     /// JSON: the common payload without `data` and `previousAttributes`.
     meta: Blob,
     data: Content,
@@ -39,6 +46,16 @@ pub struct EventItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     body: Blob,
+}
+
+/// How many hex digits of a hash the index `by-provider-id` has as its key: 128 bits. Each byte is paid for with the event.
+const PROVIDER_REF_DIGITS: usize = 32;
+
+/// The hash key of the index `by-provider-id`: a hash, as the provider's id may be long, and anything. The organization's id is of one length,
+/// so that no two pairs run together.
+pub(crate) fn provider_ref(organization: &OrganizationId, provider_event_id: &str) -> String {
+    let hash = payload::id::token_hash(&format!("{organization}{provider_event_id}"));
+    hash.chars().take(PROVIDER_REF_DIGITS).collect()
 }
 
 fn is_zero(number: &u8) -> bool {
@@ -62,6 +79,8 @@ impl EventItem {
             receipt: event.receipt.clone(),
             event_type: event.meta.event_type.clone(),
             source: event.meta.source.as_ref().map(|source| source.id.to_string()),
+            timestamp: Some(event.meta.timestamp),
+            provider_ref: (event.meta.provider_event_id.as_ref()).map(|id| provider_ref(&event.organization, id)),
             meta: Blob::pack(&meta),
             data: event.data.clone(),
             previous: event.previous_attributes.clone(),

@@ -8,7 +8,9 @@ mod audit;
 mod blob;
 mod delivery;
 mod event;
+mod history;
 mod idempotency;
+mod job;
 mod receipt;
 mod registration;
 mod registry;
@@ -22,13 +24,19 @@ pub(crate) use audit::audit_key;
 pub use delivery::DeliveryItem;
 pub(crate) use delivery::bucket_key;
 pub use event::EventItem;
+pub(crate) use event::provider_ref;
+pub use history::WebhookWasItem;
+pub(crate) use history::{was_all, was_behind};
 pub use idempotency::IdempotencyItem;
 pub(crate) use idempotency::idempotency_key;
+pub use job::{JobItem, RunningJobItem};
+pub(crate) use job::{JobLeaseItem, RUNNING_JOBS, job_lease_key, job_ttl, jobs_key};
+pub(crate) use receipt::first_receipt_id;
 pub use receipt::{OutcomeItem, ReceiptItem};
 pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, SuspendedItem, VersionItem, WebhookItem};
 pub(crate) use registration::{HEALTH_PREFIX, SUSPENDED_KEY, VERSION_KEY, called_url_key, door_key};
 pub(crate) use registry::{
-    JOBS, KEY_ITEM, LEASES, ORGANIZATION_KEY, ORGANIZATIONS, jobs_of, key_lookup, key_refs, lease_key, lease_time,
+    KEY_ITEM, LEASES, ORGANIZATION_KEY, ORGANIZATIONS, key_lookup, key_refs, lease_key, lease_time,
 };
 pub use registry::{KeyItem, KeyRefItem, LeaseItem, ListedOrganizationItem, OrganizationItem};
 pub use source_health::SourceHealthItem;

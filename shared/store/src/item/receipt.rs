@@ -1,5 +1,6 @@
 //! Items of the inbox and of the receipts table.
 
+use jiff::Timestamp;
 use payload::receipt::{Header, HeaderValue, MAX_STORED_BODY_BYTES, ReceiptOutcome, ReceiptStatus};
 use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId};
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::blob::Blob;
 use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
 use crate::StoreError;
+
+/// How many characters of an id behind its prefix are its time (<https://github.com/ulid/spec>).
+const TIME_CHARACTERS: usize = 10;
+
+/// What the ids of the receipts begin with that arrived at this millisecond: they sort by time, and so no id of that millisecond or
+/// later sorts before it.
+pub(crate) fn first_receipt_id(at: Timestamp) -> String {
+    let mut text = ReceiptId::first_at_text(at);
+    text.truncate(ReceiptId::PREFIX.len() + TIME_CHARACTERS);
+    text
+}
 
 /// A request as it arrived, in the inbox. The attribute `again` is not part of it: it is set by whoever asks for another verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,14 +64,6 @@ pub(crate) fn key_lookup(hash: &str) -> String {
 /// The range key of [`KeyItem`].
 pub(crate) const KEY_ITEM: &str = "key";
 
-/// The hash key of an organization's jobs.
-pub(crate) fn jobs_of(organization: &OrganizationId) -> String {
-    format!("job#{organization}")
-}
-
-/// The hash key of the jobs of all organizations that have not ended.
-pub(crate) const JOBS: &str = "jobs";
-
 /// The hash key of all leases.
 pub(crate) const LEASES: &str = "lease";
 

@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 
 use jiff::Timestamp;
-use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
+use payload::MessageId;
+use payload::delivery::{Attempt, AttemptError, Delivery, DeliveryStatus, Replay};
 use payload::event::{Change, Content, Entity, Event, EventMeta, SourceRef};
+use payload::job::{Job, JobKind, Position, Progress};
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Role};
 use payload::preset::Duplicates;
@@ -112,7 +114,46 @@ pub(super) fn delivery() -> Delivery {
             error: Some(AttemptError::Status),
             answer: Some("oops".into()),
         }],
+        replay: Default::default(),
         fence: 3,
+    }
+}
+
+/// A delivery in its second round, under an id of its own.
+pub(super) fn replayed() -> Delivery {
+    Delivery {
+        replay: Replay {
+            earlier: 1,
+            dropped: 2,
+            job: Some(id("job_")),
+            message_id: Some(MessageId::compute(&id("job_"), &event_id(), &id("wh_"))),
+        },
+        ..delivery()
+    }
+}
+
+pub(super) fn job() -> Job {
+    let kind = JobKind::Recover {
+        webhook: id("wh_"),
+        since: at(),
+        until: "2025-03-26T13:31:00Z".parse().unwrap(),
+    };
+    Job {
+        id: id("job_"),
+        rate: 7,
+        new_message_id: true,
+        progress: Progress {
+            examined: 3,
+            requested: 2,
+            skipped: 1,
+        },
+        position: Some(Position {
+            at: at(),
+            id: event_id().to_string(),
+        }),
+        next_slot: "2025-03-25T13:31:08.571428571Z".parse().unwrap(),
+        fence: 4,
+        ..Job::new(id("org_"), kind, at())
     }
 }
 

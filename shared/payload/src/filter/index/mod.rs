@@ -165,7 +165,7 @@ impl Found {
 }
 
 /// Enters the places of a pattern; leaves get the next free numbers.
-fn enter(node: &Node, paths: &mut Paths, places: &mut usize) {
+pub(super) fn enter(node: &Node, paths: &mut Paths, places: &mut usize) {
     for (name, field) in &node.0 {
         let below = paths.child(name);
         if !field.tests.is_empty() && below.leaf.is_none() {

@@ -4,6 +4,8 @@
 //! one and the same element ([array-consistent matching](https://github.com/aws/event-ruler#json-array-matching)). Only `exists: false`
 //! asks for nothing to be there: in the element in which the other conditions hold, and where there are no others, in none.
 
+use std::sync::Arc;
+
 use super::{Field, Node, Tests};
 use crate::filter::document::Value;
 
@@ -40,6 +42,27 @@ impl Node {
             return Held::ByAbsence;
         }
         Held::Not
+    }
+
+    /// The names that lead to a condition which keeps these from holding, where they do not: in an array of objects to one that no element
+    /// meets, or to the array where no one element meets all.
+    pub(in crate::filter) fn first_unmet<'n>(&'n self, value: Option<&Value<'_, '_>>, path: &mut Vec<&'n str>) {
+        for (name, field) in &self.0 {
+            let alone = Self(vec![(Arc::clone(name), field.clone())]);
+            if alone.held(value) != Held::Not {
+                continue;
+            }
+            path.push(name);
+            let below = value.and_then(|value| value.all_under(name));
+            if field
+                .tests
+                .iter()
+                .all(|tests| held_by_scalars(tests, below.as_ref()) != Held::Not)
+            {
+                field.nested.first_unmet(below.as_ref(), path);
+            }
+            return;
+        }
     }
 
     /// Of one object. What is no object has no fields.

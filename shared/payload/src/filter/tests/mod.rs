@@ -2,6 +2,7 @@
 
 mod documented;
 mod errors;
+mod explain;
 mod language;
 mod lists;
 mod oracle;

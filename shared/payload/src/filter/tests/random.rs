@@ -182,7 +182,8 @@ proptest! {
             let (meta, json) = event(&json!({"data": data}));
             let expected: Vec<usize> =
                 (0..patterns.len()).filter(|&number| oracle::matches(&patterns[number], &data)).collect();
-            prop_assert_eq!(matcher.matches(&meta, &json).unwrap(), expected, "{} of {:?}", data, patterns);
+            prop_assert_eq!(matcher.matches(&meta, &json).unwrap(), &*expected, "{} of {:?}", data, patterns);
+            explain::assert_explained(&filters, &meta, &json, &expected)?;
         }
     }
 
@@ -220,7 +221,8 @@ proptest! {
                 && pattern.as_ref().is_none_or(|pattern| oracle::matches(pattern, &data))
         };
         let expected: Vec<usize> = (0..filters.len()).filter(|&number| wanted(&filters[number])).collect();
-        prop_assert_eq!(matcher.matches(&meta, &json).unwrap(), expected);
+        prop_assert_eq!(matcher.matches(&meta, &json).unwrap(), &*expected);
+        explain::assert_explained(&stored, &meta, &json, &expected)?;
     }
 
     #[test]
@@ -238,7 +240,12 @@ proptest! {
         let again: StoredFilter = serde_json::from_value(serde_json::to_value(&stored).unwrap()).unwrap();
         prop_assert_eq!(again.read(), stored.read());
         let (meta, _) = event(&json!({}));
-        let _ = matcher.matches(&meta, &body);
-        let _ = matcher.matches(&meta, json.to_string().as_bytes());
+        for body in [&body[..], json.to_string().as_bytes()] {
+            let matched = matcher.matches(&meta, body);
+            let unmet = stored.unmet(&meta, body);
+            if let (Ok(matched), Ok(unmet)) = (&matched, &unmet) {
+                prop_assert_eq!(matched.is_empty(), !unmet.is_empty(), "{:?}", unmet);
+            }
+        }
     }
 }

@@ -1,0 +1,164 @@
+//! `/v1/deliveries`: what was sent where, and what came back.
+
+mod list;
+mod stats;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use payload::delivery::{Attempt, Delivery, DeliveryStatus};
+use payload::id::InvalidId;
+use payload::{Clock, EventId, JobId, MessageId, OrganizationId, WebhookId};
+use serde::{Serialize, Serializer};
+use store::StoreError;
+
+use crate::audit::{Action, NOTHING};
+use crate::auth::{Editor, Reader};
+use crate::body::Id;
+use crate::problem::ApiError;
+use crate::{App, Store};
+
+pub(crate) use list::list;
+pub(crate) use stats::stats;
+
+/// How often the removal of an answer begins anew because of another attempt meanwhile.
+const REMOVAL_TRIES: usize = 4;
+
+/// The id of a delivery: its event and its webhook, with a dot between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeliveryId {
+    event: EventId,
+    webhook: WebhookId,
+}
+
+impl FromStr for DeliveryId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (event, webhook) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self {
+            event: event.parse()?,
+            webhook: webhook.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.event, self.webhook)
+    }
+}
+
+impl Serialize for DeliveryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One event for one webhook, with its attempts.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeliveryView {
+    /// The event's id and the webhook's, with a dot between them.
+    id: DeliveryId,
+    /// The event.
+    event: EventId,
+    /// The webhook.
+    webhook: WebhookId,
+    /// Where it stands.
+    status: DeliveryStatus,
+    /// When it was first recorded.
+    created_at: Timestamp,
+    /// When it is tried next; `null` when it has ended.
+    next_attempt: Option<Timestamp>,
+    /// What was tried, oldest first. The start of an answer is kept of the last one only.
+    attempts: Vec<Attempt>,
+    /// How many older attempts are not kept; absent where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_dropped: Option<u32>,
+    /// The job that asked for it last; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    /// The `webhook-id` of its attempts, where it is not the event's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery {
+            event,
+            webhook,
+            status,
+            created_at,
+            next_attempt,
+            attempts,
+            replay,
+            ..
+        } = delivery;
+        Self {
+            id: DeliveryId {
+                event: event.clone(),
+                webhook: webhook.clone(),
+            },
+            event,
+            webhook,
+            status,
+            created_at,
+            next_attempt,
+            attempts,
+            attempts_dropped: Some(replay.dropped).filter(|dropped| *dropped > 0),
+            job: replay.job,
+            message_id: replay.message_id,
+        }
+    }
+}
+
+/// One delivery with all its attempts.
+pub(crate) async fn read<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Reader,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let delivery = find(&app.store, caller.organization(), &id).await?;
+    Ok(Json(delivery.ok_or(ApiError::NotFound)?.into()))
+}
+
+/// Removes what the destination answered, which may hold anything. 204, also when there was nothing.
+pub(crate) async fn remove_answer<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Editor,
+    Id(id): Id<DeliveryId>,
+) -> Result<StatusCode, ApiError> {
+    let mut outcome = Err(StoreError::Conflict);
+    for _ in 0..REMOVAL_TRIES {
+        outcome = app
+            .store
+            .remove_answers(caller.organization(), &id.event, &id.webhook)
+            .await;
+        if outcome != Err(StoreError::Conflict) {
+            break;
+        }
+    }
+    if !outcome? {
+        return Err(ApiError::NotFound);
+    }
+    let entry = caller.entry(app.clock.now(), Action::DeliveryAnswerRemoved, &id, NOTHING, NOTHING);
+    app.store.record(&entry).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A delivery of this organization.
+async fn find<S: Store>(
+    store: &S,
+    organization: &OrganizationId,
+    id: &DeliveryId,
+) -> Result<Option<Delivery>, StoreError> {
+    let delivery = store.delivery(&id.event, &id.webhook).await?;
+    Ok(delivery.filter(|delivery| delivery.organization == *organization))
+}

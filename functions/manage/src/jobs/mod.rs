@@ -1,0 +1,83 @@
+//! `/v1/jobs`, and what begins one: deliveries that are to be made again, or that were missed.
+//!
+//! The work is `retry`'s. Here a job is only written down, looked at and ended.
+
+mod new;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use payload::job::{Job, JobStatus};
+use payload::{Clock, JobId, OrganizationId};
+use serde::Deserialize;
+
+use crate::audit::{Action, NOTHING};
+use crate::auth::{Editor, Reader};
+use crate::body::Id;
+use crate::page::{Cursor, Limit, Page, Query};
+use crate::problem::ApiError;
+use crate::{App, Store};
+
+pub(crate) use new::{recover, replay_event, replay_failed};
+use view::JobView;
+
+/// The parameters of `GET /v1/jobs`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Parameters {
+    /// How many jobs a page has at most.
+    limit: Limit,
+    /// Where the page begins: `next` of the one before.
+    cursor: Option<Cursor<JobId>>,
+}
+
+/// The jobs of the organization, newest first. Those that have ended are forgotten after 30 days.
+pub(crate) async fn list<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Reader,
+    Query(parameters): Query<Parameters>,
+) -> Result<Response, ApiError> {
+    let rows = parameters.limit.rows();
+    let before = parameters.cursor.map(|Cursor(before)| before);
+    // One more than asked for shows whether there is another page.
+    let limit = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(1);
+    let mut jobs = app.store.jobs_of(caller.organization(), before.as_ref(), limit).await?;
+    let is_more = jobs.len() > rows;
+    jobs.truncate(rows);
+    let next = jobs.last().map(|job| job.id.clone()).filter(|_| is_more);
+    let data: Vec<JobView> = jobs.iter().map(JobView::of).collect();
+    Ok(axum::Json(Page::new(data, next)).into_response())
+}
+
+/// One job with its progress.
+pub(crate) async fn read<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Reader,
+    Id(id): Id<JobId>,
+) -> Result<Response, ApiError> {
+    let job = find(&app.store, caller.organization(), &id).await?;
+    Ok(axum::Json(JobView::of(&job)).into_response())
+}
+
+/// Ends a job that has not ended. What it has asked for already is delivered still. Again it changes nothing.
+pub(crate) async fn cancel<S: Store, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Editor,
+    Id(id): Id<JobId>,
+) -> Result<Response, ApiError> {
+    let organization = caller.organization();
+    let now = app.clock.now();
+    let entry = caller.entry(now, Action::JobCancelled, &id, NOTHING, NOTHING);
+    app.store.recording(entry).cancel_job(organization, &id, now).await?;
+    let job = find(&app.store, organization, &id).await?;
+    match job.status {
+        JobStatus::Cancelled => Ok(axum::Json(JobView::of(&job)).into_response()),
+        _ => Err(ApiError::JobEnded),
+    }
+}
+
+async fn find<S: Store>(store: &S, organization: &OrganizationId, id: &JobId) -> Result<Job, ApiError> {
+    store.job(organization, id).await?.ok_or(ApiError::NotFound)
+}

@@ -1,0 +1,166 @@
+//! Items of jobs in the registry.
+
+use jiff::{SignedDuration, Timestamp};
+use payload::job::{Job, JobFailure, JobKind, JobStatus, Position, Progress};
+use payload::{JobId, OrganizationId};
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, timestamp};
+use crate::{RunningJob, StoreError};
+
+/// The hash key of the jobs that have not ended.
+pub(crate) const RUNNING_JOBS: &str = "jobs";
+
+/// What a job's lease is found under, among all leases.
+pub(crate) fn job_lease_key(job: &JobId) -> String {
+    format!("job#{job}")
+}
+
+/// The hash key of an organization's jobs.
+pub(crate) fn jobs_key(organization: &OrganizationId) -> String {
+    format!("job#{organization}")
+}
+
+/// How long a job is kept after its end.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// When a job that ended then is forgotten, in seconds since 1970.
+pub(crate) fn job_ttl(ended_at: Timestamp) -> i64 {
+    ended_at.as_second().saturating_add(KEPT.as_secs())
+}
+
+/// A job with its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobItem {
+    v: u32,
+    pk: String,
+    sk: JobId,
+    organization: OrganizationId,
+    kind: JobKind,
+    rate: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    new_message_id: bool,
+    status: JobStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<JobFailure>,
+    examined: u64,
+    requested: u64,
+    skipped: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<PositionItem>,
+    /// To the nanosecond, unlike the other times: at a high rate, milliseconds do not tell two places apart.
+    next_slot: Timestamp,
+    /// When it was asked for, in milliseconds since 1970.
+    at: i64,
+    updated_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<i64>,
+    #[serde(default)]
+    fence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PositionItem {
+    at: i64,
+    id: String,
+}
+
+impl From<&Job> for JobItem {
+    fn from(job: &Job) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: jobs_key(&job.organization),
+            sk: job.id.clone(),
+            organization: job.organization.clone(),
+            kind: job.kind.clone(),
+            rate: job.rate,
+            new_message_id: job.new_message_id,
+            status: job.status,
+            failure: job.failure,
+            examined: job.progress.examined,
+            requested: job.progress.requested,
+            skipped: job.progress.skipped,
+            position: job.position.as_ref().map(|position| PositionItem {
+                at: position.at.as_millisecond(),
+                id: position.id.clone(),
+            }),
+            next_slot: job.next_slot,
+            at: job.created_at.as_millisecond(),
+            updated_at: job.updated_at.as_millisecond(),
+            ended_at: job.ended_at.map(|at| at.as_millisecond()),
+            fence: job.fence,
+            ttl: job.ended_at.map(job_ttl),
+        }
+    }
+}
+
+impl TryFrom<JobItem> for Job {
+    type Error = StoreError;
+
+    fn try_from(item: JobItem) -> Result<Self, StoreError> {
+        let position = item.position.map(|PositionItem { at, id }| {
+            let at = timestamp(at)?;
+            Ok::<_, StoreError>(Position { at, id })
+        });
+        Ok(Self {
+            id: item.sk,
+            organization: item.organization,
+            kind: item.kind,
+            rate: item.rate,
+            new_message_id: item.new_message_id,
+            status: item.status,
+            failure: item.failure,
+            progress: Progress {
+                examined: item.examined,
+                requested: item.requested,
+                skipped: item.skipped,
+            },
+            position: position.transpose()?,
+            next_slot: item.next_slot,
+            created_at: timestamp(item.at)?,
+            updated_at: timestamp(item.updated_at)?,
+            ended_at: item.ended_at.map(timestamp).transpose()?,
+            fence: item.fence,
+        })
+    }
+}
+
+/// That a job has not ended: what those who work on jobs look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningJobItem {
+    v: u32,
+    pk: String,
+    sk: JobId,
+    organization: OrganizationId,
+}
+
+impl From<&Job> for RunningJobItem {
+    fn from(job: &Job) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: RUNNING_JOBS.into(),
+            sk: job.id.clone(),
+            organization: job.organization.clone(),
+        }
+    }
+}
+
+impl From<RunningJobItem> for RunningJob {
+    fn from(item: RunningJobItem) -> Self {
+        Self {
+            organization: item.organization,
+            job: item.sk,
+        }
+    }
+}
+
+/// Who works on a job, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JobLeaseItem {
+    pub(crate) owner: String,
+    pub(crate) fence: u64,
+    pub(crate) until: i64,
+}
