@@ -157,6 +157,11 @@ class Flow:
         step("operate makes another admin key, for when the first is lost")
         expect(self.hub.request("GET", "/v1/sources", {"authorization": "Bearer hk_wrong"}), 401)
         step("a wrong key is refused")
+        status, _, served = self.hub.request("GET", "/openapi.json")
+        assert (status, served) == (200, (template.ROOT / "docs/openapi.json").read_bytes()), (status, served[:200])
+        status, headers, page = self.hub.request("GET", "/docs")
+        assert status == 200 and "default-src 'none'" in headers["content-security-policy"] and b"createSource" in page, status
+        step("the OpenAPI document and its page are there without a key")
         source = self.call("POST", "/v1/sources", 201, {"name": "quartr-prod", "preset": "quartr", "secret": self.secret})
         self.source = source["id"]
         self.receiving = "/in/" + source["receivingUrl"].rpartition("/in/")[2]

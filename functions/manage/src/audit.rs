@@ -125,44 +125,53 @@ pub(crate) struct WithSecrets<'a, V> {
     pub(crate) replaced_secrets: &'a [&'static str],
 }
 
-/// `GET /v1/audit`
-#[derive(Debug, Default, Deserialize)]
+/// The parameters of the audit trail.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
     /// From then on.
     since: Option<Timestamp>,
     /// Before then.
     until: Option<Timestamp>,
     /// Newest first, unless it says otherwise.
+    #[param(inline)]
     order: Order,
     /// How many entries a page has at most.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<AuditId>>,
 }
 
 /// One change that somebody made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 pub(crate) struct View {
     /// Its id, which sorts by time.
     id: AuditId,
     /// When it was made.
     at: Timestamp,
     /// The API key that it was made with; `null` when it was the operator of the installation.
+    #[schema(required)]
     key: Option<KeyView>,
     /// What was done.
     action: String,
     /// The id of what it was done to.
     resource: String,
     /// What it was: all of it when it was deleted, otherwise the members that changed; `null` when it was created.
+    #[schema(value_type = Option<Object>, required)]
     before: Option<Box<RawValue>>,
     /// What it became: all of it when it was created, otherwise the members that changed; `null` when it was deleted.
+    #[schema(value_type = Option<Object>, required)]
     after: Option<Box<RawValue>>,
 }
 
 /// The API key that a change was made with, as it was then.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditKey)]
 struct KeyView {
     /// Its id.
     id: KeyId,
@@ -190,7 +199,13 @@ impl View {
     }
 }
 
-/// The audit trail of the organization, for admins.
+/// Lists who changed what, and when.
+#[utoipa::path(
+    get, path = "/v1/audit", operation_id = "listAudit", tag = "Audit",
+    params(Parameters),
+    responses((status = 200, description = "One page of the trail.", body = Page<View>)),
+    security(("key" = ["administer"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Admin,

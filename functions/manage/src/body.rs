@@ -15,6 +15,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::{Path as FieldPath, Segment};
 
+use crate::objects::Objects;
 use crate::problem::ApiError;
 
 /// An id in the path. A text that is no such id is answered as an id that is not there.
@@ -91,7 +92,7 @@ fn essence(headers: &HeaderMap) -> String {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
         let pointer = pointer(error.path());
         let problem = error.into_inner();
         match problem.classify() {
@@ -107,7 +108,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 
 /// Reads what stands at `at` in a body that was read already.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(value)).map_err(|error| {
         let pointer = format!("{at}{}", pointer(error.path()));
         invalid(pointer, &error.into_inner())
     })
@@ -116,7 +117,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, Ap
 /// Reads a part of a body that was kept as the text that it came as, and stands at `at`.
 pub(crate) fn read_text<T: DeserializeOwned>(text: &str, at: &str) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
         let pointer = format!("{at}{}", pointer(error.path()));
         invalid(pointer, &error.into_inner())
     })

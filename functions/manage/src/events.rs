@@ -12,7 +12,6 @@ use payload::filter::OPERATIONAL;
 use payload::id::{Identity, random};
 use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 use store::PutEvent;
 
@@ -21,71 +20,139 @@ use crate::body::{Id, Json};
 use crate::deliveries::DeliveryView;
 use crate::fields::{optional_text, required, text};
 use crate::idempotency::RequestName;
+use crate::openapi::schema::{CommonPayload, Content as AnyContent};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
 /// The longest event type, in bytes: as long as a filter's pattern.
-const MAX_TYPE_BYTES: usize = 200;
+pub(crate) const MAX_TYPE_BYTES: usize = 200;
 
 /// The longest id that a publisher may give, in bytes.
-const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// The longest text of another field, in bytes.
-const MAX_FIELD_BYTES: usize = 1024;
+pub(crate) const MAX_FIELD_BYTES: usize = 1024;
 
 /// The most entries of `changes`.
-const MAX_CHANGES: usize = 200;
+pub(crate) const MAX_CHANGES: usize = 200;
 
-/// `POST /v1/events`: the fields of the common payload that a publisher may fill.
-#[derive(Debug, Deserialize)]
+/// An event that is to be published: the fields of the common payload that a publisher may fill.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewEvent, examples(json!({"type": "report.ready", "id": "report-42", "data": {"report": 42}})))]
 pub(crate) struct Publication {
+    /// What happened, in words separated by dots. Types that begin with `hookline.` are Hookline's own.
     #[serde(rename = "type")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, examples("report.ready"))]
     event_type: Option<String>,
+    /// Any JSON value but `null`: it is delivered as it stands here.
+    #[schema(value_type = AnyContent)]
     data: Option<Box<RawValue>>,
     /// The publisher's own id: publishing it again changes nothing. It appears as `providerEventId`.
+    #[schema(min_length = 1, max_length = 256)]
     id: Option<String>,
+    /// When it happened; now where it is absent.
     timestamp: Option<Timestamp>,
+    /// What it happened to.
     entity: Option<EntityFields>,
+    /// `created`, `updated`, `deleted`, or a word of your own.
+    #[schema(min_length = 1, max_length = 1024)]
     action: Option<String>,
+    /// Who did it.
+    #[schema(min_length = 1, max_length = 1024)]
     actor: Option<String>,
+    /// A grouping of your own.
+    #[schema(min_length = 1, max_length = 1024)]
     category: Option<String>,
+    /// One line for people.
+    #[schema(min_length = 1, max_length = 1024)]
     summary: Option<String>,
+    /// Your product or application.
+    #[schema(min_length = 1, max_length = 1024)]
     application: Option<String>,
+    /// The part of your world that it concerns.
     scope: Option<ScopeFields>,
+    /// What changed.
     #[serde(default)]
+    #[schema(max_items = 200)]
     changes: Vec<ChangeFields>,
+    /// What it was before: any JSON value.
+    #[schema(value_type = Value, required = false)]
     previous_attributes: Option<Box<RawValue>>,
 }
 
 // The payload's own types take unknown fields, as stored items of a later version may have some; a request may not.
 
-#[derive(Debug, Deserialize)]
+/// What an event happened to.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewEntity)]
 struct EntityFields {
+    /// Its kind.
     #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 1024)]
     kind: Option<String>,
+    /// Its kind in more detail.
+    #[schema(min_length = 1, max_length = 1024)]
     subtype: Option<String>,
+    /// Its id.
+    #[schema(min_length = 1, max_length = 1024)]
     id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The part of your world that an event concerns.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewScope)]
 struct ScopeFields {
+    /// A pool of inputs, of servers.
+    #[schema(min_length = 1, max_length = 1024)]
     pool: Option<String>,
+    /// A station.
+    #[schema(min_length = 1, max_length = 1024)]
     station: Option<String>,
+    /// Your own organization.
+    #[schema(min_length = 1, max_length = 1024)]
     organization: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// One thing that changed.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewChange)]
 struct ChangeFields {
+    /// The kind of thing: `field`.
     #[serde(rename = "type")]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     kind: Option<String>,
+    /// Which one.
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     code: Option<String>,
 }
 
-/// Publishes an event: 202 with its id, or 200 with the id that it has already when the organization published this `id` before.
+/// The name of an event that was published.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = EventReference)]
+struct Published {
+    /// The event's id.
+    id: EventId,
+}
+
+/// Publishes an event.
+///
+/// It is delivered to every webhook whose filter wants it. Publishing the same `id` again changes nothing.
+#[utoipa::path(
+    post, path = "/v1/events", operation_id = "publishEvent", tag = "Events",
+    params(("hookline-hops" = Option<String>, Header, description = "How many hubs the event has gone through, a number: another hub sends it. What is no number counts as too many.")),
+    request_body = Publication,
+    responses(
+        (status = 202, description = "It is stored, and is delivered.", body = Published,
+            headers(("location" = String, description = "Where the event is read."))),
+        (status = 200, description = "The organization published this `id` before: the id of that event.", body = Published,
+            headers(("location" = String, description = "Where the event is read."))),
+    ),
+    security(("key" = ["publish"])),
+)]
 pub(crate) async fn publish<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Publisher,
@@ -103,7 +170,7 @@ pub(crate) async fn publish<S: Store, C: Clock>(
         PutEvent::OwnRetry | PutEvent::Duplicate => StatusCode::OK,
     };
     let location = format!("/v1/events/{}", event.id);
-    Ok((status, [(LOCATION, location)], axum::Json(json!({ "id": event.id }))).into_response())
+    Ok((status, [(LOCATION, location)], axum::Json(Published { id: event.id })).into_response())
 }
 
 /// How many hubs it has gone through, when a webhook of another one publishes here. What cannot be read is taken for too many.
@@ -212,21 +279,35 @@ fn changes(fields: Vec<ChangeFields>) -> Result<Vec<Change>, ApiError> {
     fields.into_iter().enumerate().map(change).collect()
 }
 
-#[derive(Serialize)]
+/// An event with its deliveries.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
 struct View<'a> {
+    /// Its name for machines.
+    #[schema(value_type = EventId)]
     id: &'a EventId,
     /// The receipt it was made of; `null` when it was published.
+    #[schema(value_type = Option<ReceiptId>, required)]
     receipt: Option<&'a ReceiptId>,
+    /// When it reached Hookline.
     received_at: Timestamp,
     /// The trace id under which logs tell of it, and which each attempt carries in `traceparent`.
     trace: TraceId,
     /// The common payload, byte for byte as it is delivered.
+    #[schema(value_type = CommonPayload)]
     event: Box<RawValue>,
+    /// What was sent of it, and to which webhooks.
     deliveries: Vec<DeliveryView>,
 }
 
-/// One event in the common payload, with its deliveries and their attempts.
+/// Reads one event in the common payload, with its deliveries and their attempts.
+#[utoipa::path(
+    get, path = "/v1/events/{id}", operation_id = "getEvent", tag = "Events",
+    params(("id" = EventId, Path, description = "The event.")),
+    responses((status = 200, description = "The event.", body = View)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

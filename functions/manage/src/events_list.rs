@@ -19,30 +19,36 @@ use crate::{App, Store};
 const MAX_PROVIDER_ID_BYTES: usize = 1024;
 
 /// The parameters of `GET /v1/events`: everything that is given must hold.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
     /// The type of the events, or with `*` for any part of it: `live.audio.*`.
     #[serde(rename = "type")]
+    #[param(value_type = Option<String>)]
     event_type: Option<TypePattern>,
     /// The source that they came in through.
     source: Option<SourceId>,
     /// The id that their provider gave them, or their publisher.
+    #[param(min_length = 1, max_length = 1024)]
     provider_event_id: Option<String>,
     /// They reached us at that time or later.
     since: Option<Timestamp>,
     /// They reached us before that time.
     until: Option<Timestamp>,
     /// By the time they reached us: newest first (`desc`) or oldest first (`asc`).
+    #[param(inline)]
     order: Order,
     /// The most rows of the page.
+    #[param(inline)]
     limit: Limit,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<Place<EventKey>>>,
 }
 
 /// One event in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventSummary {
     /// Its id.
@@ -55,8 +61,10 @@ pub(crate) struct EventSummary {
     /// When it reached us.
     received_at: Timestamp,
     /// The source that it came in through; `null` when it was published.
+    #[schema(required)]
     source: Option<SourceId>,
     /// The receipt that it was made of; `null` when it was published.
+    #[schema(required)]
     receipt: Option<ReceiptId>,
 }
 
@@ -81,7 +89,15 @@ impl From<EventRow> for EventSummary {
     }
 }
 
-/// Lists the organization's events. A page looks at 1,000 of them at most, so that one with filters may end before it is full.
+/// Lists the organization's events.
+///
+/// A page looks at 1,000 of them at most, so that one with filters may end before it is full.
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "listEvents", tag = "Events",
+    params(EventsQuery),
+    responses((status = 200, description = "One page of them.", body = Page<EventSummary>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

@@ -29,10 +29,10 @@ use crate::{App, MAX_REQUEST_BYTES, Store};
 const HEADER: &str = "idempotency-key";
 
 /// Tells that an answer was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The longest idempotency key, in bytes.
-const MAX_NAME_BYTES: usize = 255;
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 
 /// For how long nobody else carries the request out: longer than the function may take.
 const LOCKED_FOR: SignedDuration = SignedDuration::from_secs(60);

@@ -20,21 +20,26 @@ use crate::page::Page;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-/// `POST /v1/keys`
-#[derive(Debug, Deserialize)]
+/// A key that is to be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"name": "billing", "role": "publisher"})))]
 pub(crate) struct NewKey {
     /// Its name for people.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// What it may do.
+    #[schema(value_type = Role)]
     role: Option<Word<Role>>,
 }
 
-/// An API key as the API shows it.
-#[derive(Debug, Serialize)]
+/// An API key.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Key)]
 pub(crate) struct View<'a> {
     /// Its id, which is no secret.
+    #[schema(value_type = KeyId)]
     id: &'a KeyId,
     /// Its name for people.
     name: &'a str,
@@ -45,6 +50,7 @@ pub(crate) struct View<'a> {
     /// When it was made.
     created_at: Timestamp,
     /// The last day, in UTC, on which it opened something; `null` when there is none.
+    #[schema(value_type = Option<String>, format = Date, required)]
     last_used: Option<Date>,
     /// The key itself. Only in the answer to its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +71,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// Makes a key: 201 with the key itself, which is shown only here.
+/// Makes an API key.
+///
+/// The key itself is shown only in this answer.
+#[utoipa::path(
+    post, path = "/v1/keys", operation_id = "createKey", tag = "Keys",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "The key.", body = View, headers(("location" = String, description = "Where it is read."))),
+        (status = 409, description = "[limit-reached] The organization has as many keys as it may have."),
+    ),
+    security(("key" = ["administer"])),
+)]
 pub(crate) async fn create<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Admin,
@@ -90,7 +107,14 @@ pub(crate) async fn create<S: Store, C: Clock>(
     Ok((StatusCode::CREATED, location, axum::Json(shown)).into_response())
 }
 
-/// The keys of the organization, oldest first. They fit one page.
+/// Lists the API keys of the organization, oldest first.
+///
+/// They fit one page.
+#[utoipa::path(
+    get, path = "/v1/keys", operation_id = "listKeys", tag = "Keys",
+    responses((status = 200, description = "All of them.", body = Page<View>)),
+    security(("key" = ["administer"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Admin,
@@ -100,7 +124,13 @@ pub(crate) async fn list<S: Store, C: Clock>(
     Ok(axum::Json(Page::new(data, None::<KeyId>)).into_response())
 }
 
-/// One key.
+/// Reads one API key.
+#[utoipa::path(
+    get, path = "/v1/keys/{id}", operation_id = "getKey", tag = "Keys",
+    params(("id" = KeyId, Path, description = "The key.")),
+    responses((status = 200, description = "The key, without its text.", body = View)),
+    security(("key" = ["administer"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Admin,
@@ -110,7 +140,18 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok(axum::Json(View::of(&key)).into_response())
 }
 
-/// Revokes a key: it opens nothing from then on. 204. A key does not revoke itself, so that an admin is left.
+/// Revokes an API key.
+///
+/// It opens nothing from then on. A key does not revoke itself, so that an admin is left.
+#[utoipa::path(
+    delete, path = "/v1/keys/{id}", operation_id = "revokeKey", tag = "Keys",
+    params(("id" = KeyId, Path, description = "The key.")),
+    responses(
+        (status = 204, description = "It opens nothing any more."),
+        (status = 409, description = "[own-key] It is the key that the request was made with."),
+    ),
+    security(("key" = ["administer"])),
+)]
 pub(crate) async fn revoke<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Admin,

@@ -13,6 +13,8 @@ use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 use store::lists::Span;
 use url::form_urlencoded;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::ApiError;
 
@@ -133,8 +135,21 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+impl PartialSchema for Limit {
+    fn schema() -> RefOr<Schema> {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(MAX_LIMIT))
+            .default(Some(DEFAULT_LIMIT.into()));
+        limit.into()
+    }
+}
+
+impl ToSchema for Limit {}
+
 /// In which order of time a list comes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Order {
     /// Oldest first.
@@ -179,12 +194,13 @@ impl<'de, P: DeserializeOwned> Deserialize<'de> for Cursor<P> {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     /// The rows.
     pub(crate) data: Vec<T>,
     /// The `cursor` of the next page; `null` when there is none. There may be one behind a page with few rows, or none: a request looks at
     /// a bounded number of entries.
+    #[schema(required)]
     pub(crate) next: Option<String>,
 }
 

@@ -16,6 +16,93 @@ const RETRY_AFTER_SECONDS: &str = "5";
 /// The longest `detail`, in characters: it may quote what the client sent.
 const MAX_DETAIL_CHARS: usize = 300;
 
+/// What the `type` of every problem begins with.
+pub(crate) const TYPE_PREFIX: &str = "urn:hookline:problem:";
+
+/// The kinds of problems: what ends the `type` of each, its title and its status.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident: $word:literal, $title:literal, $status:ident;)*) => {
+        /// What is the matter, as clients can tell it: a stable word.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($(#[$doc])* $name),*
+        }
+
+        impl Kind {
+            /// All of them, for the document.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word),*
+                }
+            }
+
+            pub(crate) fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title),*
+                }
+            }
+
+            pub(crate) fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$name => StatusCode::$status),*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// No key, or one that opens nothing.
+    Unauthorized: "unauthorized", "Unauthorized", UNAUTHORIZED;
+    /// The key's role may not do this.
+    Forbidden: "forbidden", "Forbidden", FORBIDDEN;
+    /// The operator has suspended the key's organization.
+    Suspended: "suspended", "The organization is suspended", FORBIDDEN;
+    /// Not there, or another organization's.
+    NotFound: "not-found", "Not found", NOT_FOUND;
+    /// The route is there, under other methods.
+    MethodNotAllowed: "method-not-allowed", "Method not allowed", METHOD_NOT_ALLOWED;
+    /// Not JSON by its content type.
+    UnsupportedMediaType: "unsupported-media-type", "Unsupported media type", UNSUPPORTED_MEDIA_TYPE;
+    /// Longer than it may be.
+    ContentTooLarge: "content-too-large", "Content too large", PAYLOAD_TOO_LARGE;
+    /// Not JSON at all.
+    MalformedJson: "malformed-json", "Malformed JSON", BAD_REQUEST;
+    /// A field that cannot be right.
+    InvalidField: "invalid-field", "A field is not valid", UNPROCESSABLE_ENTITY;
+    /// A parameter of the query string that cannot be right.
+    InvalidParameter: "invalid-parameter", "A parameter is not valid", UNPROCESSABLE_ENTITY;
+    /// As many as there may be.
+    LimitReached: "limit-reached", "A limit is reached", CONFLICT;
+    /// A header that cannot be right.
+    InvalidHeader: "invalid-header", "A header is not valid", BAD_REQUEST;
+    /// It is not any more what the change was made for.
+    PreconditionFailed: "precondition-failed", "It was changed meanwhile", PRECONDITION_FAILED;
+    /// A key does not revoke itself.
+    OwnKey: "own-key", "A key does not revoke itself", CONFLICT;
+    /// No secret of the webhook is valid now.
+    NoValidSecret: "no-valid-secret", "The webhook has no valid secret", CONFLICT;
+    /// The same request is carried out at this moment.
+    IdempotencyInProgress: "idempotency-in-progress", "The same request is being carried out", CONFLICT;
+    /// Something else was asked under the same idempotency key.
+    IdempotencyKeyReused: "idempotency-key-reused", "The idempotency key was used for another request", UNPROCESSABLE_ENTITY;
+    /// Only what was rejected is verified again.
+    NotRejected: "not-rejected", "The receipt is not rejected", CONFLICT;
+    /// Nothing is sent to the webhook.
+    WebhookDisabled: "webhook-disabled", "The webhook is disabled", CONFLICT;
+    /// There is nothing left of it to end.
+    JobEnded: "job-ended", "The job has ended", CONFLICT;
+    /// Changed at the same time.
+    Conflict: "conflict", "Conflict", CONFLICT;
+    /// Not now.
+    Unavailable: "unavailable", "Service unavailable", SERVICE_UNAVAILABLE;
+    /// A failure of our own.
+    InternalError: "internal-error", "Internal error", INTERNAL_SERVER_ERROR;
+}
+
 /// Why a request got no other answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -167,70 +254,31 @@ impl ApiError {
         }
     }
 
-    /// The problem's kind, which ends its `type`, with its title and its status.
-    fn kind(&self) -> (&'static str, &'static str, StatusCode) {
+    fn kind(&self) -> Kind {
         match self {
-            Self::Unauthorized => ("unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED),
-            Self::Forbidden(_) => ("forbidden", "Forbidden", StatusCode::FORBIDDEN),
-            Self::Suspended => ("suspended", "The organization is suspended", StatusCode::FORBIDDEN),
-            Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => (
-                "method-not-allowed",
-                "Method not allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-            ),
-            Self::UnsupportedMediaType => (
-                "unsupported-media-type",
-                "Unsupported media type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ),
-            Self::RequestTooLarge | Self::Store(StoreError::TooLarge { .. }) => {
-                ("content-too-large", "Content too large", StatusCode::PAYLOAD_TOO_LARGE)
-            }
-            Self::Malformed(_) => ("malformed-json", "Malformed JSON", StatusCode::BAD_REQUEST),
-            Self::Invalid { .. } => (
-                "invalid-field",
-                "A field is not valid",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            Self::Parameter { .. } => (
-                "invalid-parameter",
-                "A parameter is not valid",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            Self::LimitReached { .. } => ("limit-reached", "A limit is reached", StatusCode::CONFLICT),
-            Self::Header { .. } => ("invalid-header", "A header is not valid", StatusCode::BAD_REQUEST),
-            Self::PreconditionFailed => (
-                "precondition-failed",
-                "It was changed meanwhile",
-                StatusCode::PRECONDITION_FAILED,
-            ),
-            Self::OwnKey => ("own-key", "A key does not revoke itself", StatusCode::CONFLICT),
-            Self::NoValidSecret => (
-                "no-valid-secret",
-                "The webhook has no valid secret",
-                StatusCode::CONFLICT,
-            ),
-            Self::IdempotencyInProgress => (
-                "idempotency-in-progress",
-                "The same request is being carried out",
-                StatusCode::CONFLICT,
-            ),
-            Self::IdempotencyKeyReused => (
-                "idempotency-key-reused",
-                "The idempotency key was used for another request",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            Self::NotRejected(_) => ("not-rejected", "The receipt is not rejected", StatusCode::CONFLICT),
-            Self::WebhookDisabled => ("webhook-disabled", "The webhook is disabled", StatusCode::CONFLICT),
-            Self::JobEnded => ("job-ended", "The job has ended", StatusCode::CONFLICT),
-            Self::Store(StoreError::Conflict) => ("conflict", "Conflict", StatusCode::CONFLICT),
-            Self::Store(error) if error.is_transient() => {
-                ("unavailable", "Service unavailable", StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::NoPublicUrl | Self::NoClient | Self::BrokenEvent(_) | Self::Store(_) => {
-                ("internal-error", "Internal error", StatusCode::INTERNAL_SERVER_ERROR)
-            }
+            Self::Unauthorized => Kind::Unauthorized,
+            Self::Forbidden(_) => Kind::Forbidden,
+            Self::Suspended => Kind::Suspended,
+            Self::NotFound => Kind::NotFound,
+            Self::MethodNotAllowed => Kind::MethodNotAllowed,
+            Self::UnsupportedMediaType => Kind::UnsupportedMediaType,
+            Self::RequestTooLarge | Self::Store(StoreError::TooLarge { .. }) => Kind::ContentTooLarge,
+            Self::Malformed(_) => Kind::MalformedJson,
+            Self::Invalid { .. } => Kind::InvalidField,
+            Self::Parameter { .. } => Kind::InvalidParameter,
+            Self::LimitReached { .. } => Kind::LimitReached,
+            Self::Header { .. } => Kind::InvalidHeader,
+            Self::PreconditionFailed => Kind::PreconditionFailed,
+            Self::OwnKey => Kind::OwnKey,
+            Self::NoValidSecret => Kind::NoValidSecret,
+            Self::IdempotencyInProgress => Kind::IdempotencyInProgress,
+            Self::IdempotencyKeyReused => Kind::IdempotencyKeyReused,
+            Self::NotRejected(_) => Kind::NotRejected,
+            Self::WebhookDisabled => Kind::WebhookDisabled,
+            Self::JobEnded => Kind::JobEnded,
+            Self::Store(StoreError::Conflict) => Kind::Conflict,
+            Self::Store(error) if error.is_transient() => Kind::Unavailable,
+            Self::NoPublicUrl | Self::NoClient | Self::BrokenEvent(_) | Self::Store(_) => Kind::InternalError,
         }
     }
 
@@ -282,22 +330,33 @@ pub(crate) struct Cause {
     pub(crate) error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Problem {
+/// A problem (RFC 9457).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Problem {
+    /// What is the matter: a stable word for programs.
     #[serde(rename = "type")]
     kind: String,
+    /// The same for people.
     title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What happened this time.
     detail: String,
+    /// The field of the request that cannot be right, as a JSON Pointer (RFC 6901); empty for the body as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("/name"))]
     pointer: Option<String>,
+    /// The parameter of the query string that cannot be right.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("limit"))]
     parameter: Option<String>,
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (kind, title, status) = self.kind();
+        let kind = self.kind();
+        let status = kind.status();
         let detail = self.detail();
         let cause = Cause {
             error_type: self.error_type(),
@@ -309,10 +368,9 @@ impl IntoResponse for ApiError {
             Self::Parameter { parameter, .. } => (None, Some(parameter.chars().take(MAX_DETAIL_CHARS).collect())),
             _ => (None, None),
         };
-        let kind = format!("urn:hookline:problem:{kind}");
         let problem = Problem {
-            kind,
-            title,
+            kind: format!("{TYPE_PREFIX}{}", kind.word()),
+            title: kind.title(),
             status: status.as_u16(),
             detail,
             pointer,

@@ -18,9 +18,10 @@ use crate::page::{self, Cursor, Limit, Order, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-/// A receipt, and what became of it.
-#[derive(Debug, Serialize)]
+/// One HTTP request as it arrived, and what became of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipt)]
 pub(crate) struct View {
     /// Its id.
     id: ReceiptId,
@@ -37,19 +38,29 @@ pub(crate) struct View {
 }
 
 /// What is known of a receipt.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ReceiptStatus)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Stored; nothing more is known yet.
     Received,
     /// It became events.
-    Accepted { events: Vec<EventId> },
+    Accepted {
+        /// The events.
+        events: Vec<EventId>,
+    },
     /// The same event was there already.
-    Duplicate { event: EventId },
+    Duplicate {
+        /// The event that it repeats.
+        event: EventId,
+    },
     /// Not verified, or not readable.
     Rejected {
+        /// A stable word, such as `signature_mismatch`.
         reason: String,
+        /// What happened.
         detail: String,
+        /// What a person should look at, where something can be told.
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
@@ -78,10 +89,12 @@ impl From<ReceiptStatus> for Status {
 }
 
 /// The parameters of `GET /v1/receipts`: everything that is given must hold.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ReceiptsQuery {
     /// What became of them.
+    #[param(inline)]
     status: Option<ListedStatus>,
     /// The source that they came in through.
     source: Option<SourceId>,
@@ -90,15 +103,18 @@ pub(crate) struct ReceiptsQuery {
     /// They arrived before that time.
     until: Option<Timestamp>,
     /// By the time they arrived: newest first (`desc`) or oldest first (`asc`).
+    #[param(inline)]
     order: Order,
     /// The most rows of the page.
+    #[param(inline)]
     limit: Limit,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<Place<ReceiptKey>>>,
 }
 
 /// What became of a receipt that made no event, or not at first.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ListedStatus {
     /// Not verified, or not readable.
@@ -119,7 +135,15 @@ impl ListedStatus {
     }
 }
 
-/// Lists the receipts that made no event, or not at first. All others are found as the events that they made.
+/// Lists the receipts that made no event, or not at first.
+///
+/// All others are found as the events that they made.
+#[utoipa::path(
+    get, path = "/v1/receipts", operation_id = "listReceipts", tag = "Receipts",
+    params(ReceiptsQuery),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -141,6 +165,12 @@ pub(crate) async fn list<S: Store, C: Clock>(
 }
 
 /// Tells where a receipt went.
+#[utoipa::path(
+    get, path = "/v1/receipts/{id}", operation_id = "getReceipt", tag = "Receipts",
+    params(("id" = ReceiptId, Path, description = "The receipt.")),
+    responses((status = 200, description = "What is known of it.", body = View)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use payload::source_health::Again;
 use payload::{Clock, ReceiptId, SourceId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
@@ -28,28 +27,50 @@ pub(crate) const MAX_RECEIPTS: u16 = 500;
 /// How many receipts are marked at the same time.
 const CONCURRENCY: usize = 16;
 
-/// `POST /v1/sources/{id}/reverify`
-#[derive(Debug, Serialize, Deserialize)]
+/// Which of the receipts that a source rejected.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ReverificationSpan, examples(json!({"since": "2025-03-25T13:00:00Z"})))]
 pub(crate) struct Span {
     /// When the first of them arrived.
+    #[schema(value_type = Timestamp)]
     since: Option<Timestamp>,
     /// The receipt behind which to go on: `next` of the answer before.
     after: Option<ReceiptId>,
 }
 
-#[derive(Serialize)]
+/// How many receipts are verified again.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Reverification)]
 struct Asked {
-    /// How many receipts are verified again.
+    /// How many of them are verified again now.
     requested: usize,
     /// Where to go on; `null` when these were all.
+    #[schema(required)]
     next: Option<ReceiptId>,
 }
 
-/// Asks that a rejected receipt be verified again, under whatever scheme its source has now: 202.
+/// The receipt that is verified again.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ReceiptReference)]
+struct AskedOne {
+    /// The receipt.
+    id: ReceiptId,
+}
+
+/// Verifies a rejected receipt again, under whatever scheme its source has now.
 ///
 /// What is not rejected is refused. Of a receipt without any outcome it cannot be told whether it became an event before its source was
 /// described in another way, and then it would become another one.
+#[utoipa::path(
+    post, path = "/v1/receipts/{id}/reverify", operation_id = "reverifyReceipt", tag = "Receipts",
+    params(("id" = ReceiptId, Path, description = "The receipt.")),
+    responses(
+        (status = 202, description = "It is verified again, shortly.", body = AskedOne),
+        (status = 409, description = "[not-rejected] It is not rejected: only what was rejected is verified again."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn receipt<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
@@ -70,15 +91,24 @@ pub(crate) async fn receipt<S: Store, C: Clock>(
     let entry = caller.entry(app.clock.now(), Action::ReceiptReverified, &id, NOTHING, NOTHING);
     app.store.record(&entry).await?;
     if app.store.ask_again(caller.organization(), &id, &again).await? {
-        Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id }))).into_response())
+        Ok((StatusCode::ACCEPTED, axum::Json(AskedOne { id })).into_response())
     } else {
         // Its outcome outlived it.
         Err(ApiError::NotFound)
     }
 }
 
-/// Asks that what a source rejected since a time be verified again, never under a weaker scheme than it came for: 202 with how many there
-/// are. When it breaks off, the same call again does no harm.
+/// Verifies again what a source rejected since a time.
+///
+/// Never under a weaker scheme than it came for. One call takes at most 500 receipts; `next` says where to go on. When it breaks off, the
+/// same call again does no harm.
+#[utoipa::path(
+    post, path = "/v1/sources/{id}/reverify", operation_id = "reverifySource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source.")),
+    request_body = Span,
+    responses((status = 202, description = "They are verified again, shortly.", body = Asked)),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn source<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

@@ -8,7 +8,8 @@ use crate::auth::Reader;
 use crate::page::Page;
 
 /// A provider whose events can be sent as a test.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Sample)]
 pub(crate) struct View {
     /// The preset.
     provider: String,
@@ -16,7 +17,14 @@ pub(crate) struct View {
     types: Vec<String>,
 }
 
-/// The providers and types that there are samples of. They fit one page.
+/// Lists the providers and types of which a test delivery can be.
+///
+/// They fit one page.
+#[utoipa::path(
+    get, path = "/v1/samples", operation_id = "listSamples", tag = "Webhooks",
+    responses((status = 200, description = "All of them.", body = Page<View>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list(_: Reader) -> Response {
     let view = |Known { provider, types }| View { provider, types };
     let data = sample::all().into_iter().map(view).collect();

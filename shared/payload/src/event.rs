@@ -61,6 +61,7 @@ pub enum Content {
 
 /// The fields of the common payload but `data` and `previousAttributes`. What a provider does not have is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventMeta {
     /// The event's id; also the `webhook-id` of every attempt.
@@ -116,6 +117,7 @@ pub struct EventMeta {
 
 /// The source of an event, as consumers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourceRef {
     /// The source's id.
     pub id: SourceId,
@@ -127,6 +129,7 @@ pub struct SourceRef {
 
 /// What an event happened to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entity {
     /// Its kind: `live.audio`.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +144,7 @@ pub struct Entity {
 
 /// The part of the provider's world that an event concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scope {
     /// A pool of inputs, of servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +159,7 @@ pub struct Scope {
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
     /// The kind of thing: `field`.
     #[serde(rename = "type")]
@@ -171,6 +176,7 @@ pub struct Change {
 
 /// The languages that an event concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Locales {
     /// Those that were changed themselves.
     #[serde(default)]
@@ -182,6 +188,7 @@ pub struct Locales {
 
 /// Where people can see more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Link {
     /// What it leads to: `self`, `html`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

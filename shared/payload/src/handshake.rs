@@ -26,6 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A provider's question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Handshake {
     /// A POST with a JSON body of a certain type, whose challenge is to be sent back:
@@ -44,6 +45,7 @@ pub enum Handshake {
 
 /// Settings of [`Handshake::EchoBody`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EchoBody {
     /// A JSON Pointer to the text that is sent back.
@@ -54,6 +56,7 @@ pub struct EchoBody {
 
 /// Settings of [`Handshake::EchoQuery`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EchoQuery {
     /// The query parameter whose value is sent back.
@@ -62,11 +65,13 @@ pub struct EchoQuery {
 
 /// Settings of [`Handshake::HubChallenge`]: the token to be checked is the source's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HubChallenge {}
 
 /// Settings of [`Handshake::Cloudevents`]: there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cloudevents {}
 

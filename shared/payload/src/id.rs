@@ -83,6 +83,26 @@ macro_rules! ulid_id {
         }
 
         id_traits!($name);
+        id_schema!($name, $prefix, "[0-7][0-9A-HJKMNP-TV-Z]{25}", "01JQ6ZQ0M0000000000000000A");
+    };
+}
+
+/// What the OpenAPI document says of an id: what it begins with, and how its rest is written.
+macro_rules! id_schema {
+    ($name:ident, $prefix:literal, $rest:literal, $example:literal) => {
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .pattern(Some(concat!("^", $prefix, $rest, "$")))
+                    .examples([concat!($prefix, $example)])
+                    .into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
     };
 }
 
@@ -171,6 +191,12 @@ ulid_id!(
 pub struct EventId(Box<str>);
 
 id_traits!(EventId);
+id_schema!(
+    EventId,
+    "evt_",
+    "[0-9a-f]{40}",
+    "00112233445566778899aabbccddeeff00112233"
+);
 
 /// What decides whether two verified receipts are the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +275,12 @@ impl FromStr for EventId {
 pub struct MessageId(Box<str>);
 
 id_traits!(MessageId);
+id_schema!(
+    MessageId,
+    "msg_",
+    "[0-9a-f]{40}",
+    "00112233445566778899aabbccddeeff00112233"
+);
 
 impl MessageId {
     /// What every id of this kind begins with.

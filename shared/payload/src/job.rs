@@ -87,6 +87,7 @@ pub enum JobKind {
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     /// It is worked on, or waits for its turn.
@@ -101,6 +102,7 @@ pub enum JobStatus {
 
 /// Why a job could not go on, in one stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobFailure {
     /// Its webhook was deleted.

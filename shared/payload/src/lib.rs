@@ -17,6 +17,8 @@ pub mod hint;
 pub mod id;
 pub mod job;
 pub mod key;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod organization;
 pub mod outbound;
 pub mod own;

@@ -122,6 +122,7 @@ impl ApiKey {
 
 /// What an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything within its organization, keys and the audit trail among it.
@@ -148,6 +149,9 @@ pub enum Access {
 }
 
 impl Role {
+    /// All of them, the one that may do most first.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Editor, Self::Publisher, Self::Viewer];
+
     /// Whether a key of this role may do that.
     #[must_use]
     pub fn may(self, access: Access) -> bool {

@@ -16,22 +16,27 @@ pub const REJECTING_EVENT: &str = "hookline.source.rejecting";
 
 /// How a source does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SourceHealth {
     /// When a receipt was last verified, to about a minute.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub last_verified_at: Option<Timestamp>,
     /// How many receipts were rejected since then. A batch that had to be repeated is counted again.
     pub rejected_in_a_row: u64,
     /// When the first of those arrived.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub rejecting_since: Option<Timestamp>,
     /// How many receipts were rejected in all, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The last rejected receipt.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub last_rejection: Option<LastRejection>,
 }
 
 /// The last receipt that a source rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastRejection {
     /// The receipt.

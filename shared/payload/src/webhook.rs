@@ -49,6 +49,7 @@ pub struct Webhook {
 
 /// What a delivery's body is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// The common payload.
@@ -86,6 +87,7 @@ impl Format {
 
 /// How a delivery is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// The message is the body.
@@ -103,6 +105,9 @@ impl Method {
     }
 }
 
+/// The highest [`Rate`], in requests a minute.
+pub const MAX_RATE: u32 = 60_000;
+
 /// Requests a minute, from 1 to 60,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -110,7 +115,7 @@ pub struct Rate(u32);
 
 /// A rate that nobody can keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be from 1 to 60000 requests a minute")]
+#[error("must be from 1 to {MAX_RATE} requests a minute")]
 pub struct InvalidRate;
 
 impl Rate {
@@ -131,7 +136,7 @@ impl TryFrom<u32> for Rate {
     type Error = InvalidRate;
 
     fn try_from(per_minute: u32) -> Result<Self, InvalidRate> {
-        if (1..=60_000).contains(&per_minute) {
+        if (1..=MAX_RATE).contains(&per_minute) {
             Ok(Self(per_minute))
         } else {
             Err(InvalidRate)
@@ -360,6 +365,7 @@ pub struct Health {
 
 /// Why and since when a webhook is sent nothing any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Disabled {
     /// Since when.
@@ -370,6 +376,7 @@ pub struct Disabled {
 
 /// Why Hookline disables a webhook by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledReason {
     /// Its destination answered that it wants nothing more: 410, or a platform's own word for that.

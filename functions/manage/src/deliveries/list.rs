@@ -28,14 +28,16 @@ const MAX_LOOKED_AT: usize = 1000;
 const CONCURRENCY: usize = 16;
 
 /// The parameters of `GET /v1/deliveries`: everything that is given must hold.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct DeliveriesQuery {
     /// To this webhook, also one that was deleted.
     webhook: Option<WebhookId>,
     /// Of this event.
     event: Option<EventId>,
     /// With this status.
+    #[param(inline)]
     status: Option<DeliveryStatus>,
     /// First recorded at that time or later; where all deliveries are listed: of events that reached us then.
     since: Option<Timestamp>,
@@ -43,10 +45,13 @@ pub(crate) struct DeliveriesQuery {
     until: Option<Timestamp>,
     /// By time: newest first (`desc`) or oldest first (`asc`). Those of one event come by the ids of their webhooks, which sort by the
     /// time that the webhooks were made.
+    #[param(inline)]
     order: Order,
     /// The most rows of the page.
+    #[param(inline)]
     limit: Limit,
     /// Where to go on: `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<DeliveriesPlace>>,
 }
 
@@ -103,8 +108,16 @@ impl Asked<'_> {
     }
 }
 
-/// Lists deliveries. Those of a webhook and those that are due or exhausted have indexes of their own; all others are found by going
+/// Lists deliveries.
+///
+/// Those of a webhook and those that are due or exhausted have indexes of their own; all others are found by going
 /// through the organization's events, so that a page may end before it is full.
+#[utoipa::path(
+    get, path = "/v1/deliveries", operation_id = "listDeliveries", tag = "Deliveries",
+    params(DeliveriesQuery),
+    responses((status = 200, description = "One page of them.", body = Page<DeliveryView>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

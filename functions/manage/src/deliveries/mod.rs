@@ -16,6 +16,8 @@ use payload::id::InvalidId;
 use payload::{Clock, EventId, JobId, MessageId, OrganizationId, WebhookId};
 use serde::{Serialize, Serializer};
 use store::StoreError;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
@@ -23,8 +25,8 @@ use crate::body::Id;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-pub(crate) use list::list;
-pub(crate) use stats::stats;
+pub(crate) use list::{__path_list, list};
+pub(crate) use stats::{__path_stats, stats};
 
 /// How often the removal of an answer begins anew because of another attempt meanwhile.
 const REMOVAL_TRIES: usize = 4;
@@ -60,9 +62,22 @@ impl Serialize for DeliveryId {
     }
 }
 
+impl PartialSchema for DeliveryId {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(r"^evt_[0-9a-f]{40}\.wh_[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
+            .examples(["evt_00112233445566778899aabbccddeeff00112233.wh_01JQ6ZQ0M0000000000000000A"]);
+        id.into()
+    }
+}
+
+impl ToSchema for DeliveryId {}
+
 /// One event for one webhook, with its attempts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Delivery)]
 pub(crate) struct DeliveryView {
     /// The event's id and the webhook's, with a dot between them.
     id: DeliveryId,
@@ -75,6 +90,7 @@ pub(crate) struct DeliveryView {
     /// When it was first recorded.
     created_at: Timestamp,
     /// When it is tried next; `null` when it has ended.
+    #[schema(required)]
     next_attempt: Option<Timestamp>,
     /// What was tried, oldest first. The start of an answer is kept of the last one only.
     attempts: Vec<Attempt>,
@@ -119,7 +135,13 @@ impl From<Delivery> for DeliveryView {
     }
 }
 
-/// One delivery with all its attempts.
+/// Reads one delivery with all its attempts.
+#[utoipa::path(
+    get, path = "/v1/deliveries/{id}", operation_id = "getDelivery", tag = "Deliveries",
+    params(("id" = DeliveryId, Path, description = "The event's id and the webhook's, with a dot between them.")),
+    responses((status = 200, description = "The delivery.", body = DeliveryView)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -129,7 +151,16 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok(Json(delivery.ok_or(ApiError::NotFound)?.into()))
 }
 
-/// Removes what the destination answered, which may hold anything. 204, also when there was nothing.
+/// Removes what the destination answered, which may hold anything.
+#[utoipa::path(
+    delete, path = "/v1/deliveries/{id}/answer", operation_id = "removeAnswer", tag = "Deliveries",
+    params(("id" = DeliveryId, Path, description = "The event's id and the webhook's, with a dot between them.")),
+    responses(
+        (status = 204, description = "Nothing is kept of it, or nothing was."),
+        (status = 409, description = "[conflict] An attempt was made at the same time. Try again."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn remove_answer<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

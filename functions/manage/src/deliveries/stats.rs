@@ -22,8 +22,9 @@ const MAX_COUNTED: usize = 10_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The parameters of `GET /v1/webhooks/{id}/stats`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StatsQuery {
     /// Deliveries that were first recorded at that time or later; a day ago where it is not given.
     since: Option<Timestamp>,
@@ -32,7 +33,7 @@ pub(crate) struct StatsQuery {
 }
 
 /// How many deliveries a webhook has, by what became of them so far.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WebhookStats {
     /// The webhook.
@@ -54,6 +55,12 @@ pub(crate) struct WebhookStats {
 }
 
 /// Counts the deliveries of a webhook in a span of time.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{id}/stats", operation_id = "getWebhookStats", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook."), StatsQuery),
+    responses((status = 200, description = "How many there are.", body = WebhookStats)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn stats<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

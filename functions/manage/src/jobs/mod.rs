@@ -20,20 +20,31 @@ use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-pub(crate) use new::{recover, replay_event, replay_failed};
+pub(crate) use new::{__path_recover, __path_replay_event, __path_replay_failed, recover, replay_event, replay_failed};
 use view::JobView;
 
-/// The parameters of `GET /v1/jobs`.
-#[derive(Debug, Default, Deserialize)]
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
     /// How many jobs a page has at most.
+    #[param(inline)]
     limit: Limit,
     /// Where the page begins: `next` of the one before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<JobId>>,
 }
 
-/// The jobs of the organization, newest first. Those that have ended are forgotten after 30 days.
+/// Lists the jobs of the organization, newest first.
+///
+/// Those that have ended are forgotten after 30 days.
+#[utoipa::path(
+    get, path = "/v1/jobs", operation_id = "listJobs", tag = "Jobs",
+    params(Parameters),
+    responses((status = 200, description = "One page of them.", body = Page<JobView>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -51,7 +62,13 @@ pub(crate) async fn list<S: Store, C: Clock>(
     Ok(axum::Json(Page::new(data, next)).into_response())
 }
 
-/// One job with its progress.
+/// Reads one job with its progress.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "Jobs",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "The job.", body = JobView)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -61,7 +78,18 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok(axum::Json(JobView::of(&job)).into_response())
 }
 
-/// Ends a job that has not ended. What it has asked for already is delivered still. Again it changes nothing.
+/// Ends a job that has not ended.
+///
+/// What it has asked for already is delivered still. Again it changes nothing.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "Jobs",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses(
+        (status = 200, description = "The job as it ended.", body = JobView),
+        (status = 409, description = "[job-ended] It has ended in another way already."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn cancel<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

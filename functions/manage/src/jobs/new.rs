@@ -20,9 +20,10 @@ use crate::fields::required;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-/// `POST /v1/events/{id}/replay`
-#[derive(Debug, Deserialize)]
+/// An event that is delivered again.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ReplayEvent, examples(json!({"newMessageId": true})))]
 pub(crate) struct ReplayEvent {
     /// The one webhook that it is delivered to, also one that it was never for. Without it: all that it has deliveries for.
     webhook: Option<WebhookId>,
@@ -30,37 +31,53 @@ pub(crate) struct ReplayEvent {
     new_message_id: Option<bool>,
 }
 
-/// `POST /v1/webhooks/{id}/replay`
-#[derive(Debug, Deserialize)]
+/// Which deliveries are made again.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ReplayFailed, examples(json!({"since": "2025-03-25T13:00:00Z"})))]
 pub(crate) struct ReplayFailed {
     /// Deliveries that were first recorded at this time or later.
+    #[schema(value_type = Timestamp)]
     since: Option<Timestamp>,
     /// And not after this one; now where it is absent.
     until: Option<Timestamp>,
     /// How many deliveries a minute are asked for at most: 1 to 6000, 600 where it is absent.
+    #[schema(minimum = 1, maximum = 6_000)]
     rate: Option<u32>,
     /// Whether the deliveries carry a `webhook-id` of their own, for receivers that drop what they know. Otherwise it is the event's id.
     new_message_id: Option<bool>,
 }
 
-/// `POST /v1/webhooks/{id}/recover`
-#[derive(Debug, Deserialize)]
+/// Which events a webhook may have missed.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Recover, examples(json!({"since": "2025-03-25T13:00:00Z"})))]
 pub(crate) struct Recover {
     /// Events that arrived at this time or later.
+    #[schema(value_type = Timestamp)]
     since: Option<Timestamp>,
     /// And not after this one; now where it is absent.
     until: Option<Timestamp>,
     /// Also events that arrived before the webhook was created.
     include_before_creation: Option<bool>,
     /// How many deliveries a minute are asked for at most: 1 to 6000, 600 where it is absent.
+    #[schema(minimum = 1, maximum = 6_000)]
     rate: Option<u32>,
     /// Whether the deliveries carry a `webhook-id` of their own, for receivers that drop what they know. Otherwise it is the event's id.
     new_message_id: Option<bool>,
 }
 
-/// Delivers an event again: 202 with the job.
+/// Delivers an event again.
+#[utoipa::path(
+    post, path = "/v1/events/{id}/replay", operation_id = "replayEvent", tag = "Events",
+    params(("id" = EventId, Path, description = "The event.")),
+    request_body = ReplayEvent,
+    responses(
+        (status = 202, description = "The job.", body = JobView, headers(("location" = String, description = "Where the job is read."))),
+        (status = 409, description = "[webhook-disabled, limit-reached] The webhook is disabled, or the organization has as many jobs that have not ended as it may have."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn replay_event<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
@@ -89,7 +106,17 @@ pub(crate) async fn replay_event<S: Store, C: Clock>(
     begin(&app, &caller, kind, DEFAULT_RATE, wish.new_message_id).await
 }
 
-/// Makes the exhausted deliveries of a webhook again: 202 with the job.
+/// Makes the exhausted deliveries of a webhook again.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/replay", operation_id = "replayWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    request_body = ReplayFailed,
+    responses(
+        (status = 202, description = "The job.", body = JobView, headers(("location" = String, description = "Where the job is read."))),
+        (status = 409, description = "[webhook-disabled, limit-reached] The webhook is disabled, or the organization has as many jobs that have not ended as it may have."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn replay_failed<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
@@ -107,7 +134,19 @@ pub(crate) async fn replay_failed<S: Store, C: Clock>(
     begin(&app, &caller, kind, rate(wish.rate)?, wish.new_message_id).await
 }
 
-/// Makes the deliveries that a webhook missed: 202 with the job.
+/// Makes the deliveries that a webhook missed.
+///
+/// Of events that its filter wants now, and that it has no delivery of, or a cancelled one.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/recover", operation_id = "recoverWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    request_body = Recover,
+    responses(
+        (status = 202, description = "The job.", body = JobView, headers(("location" = String, description = "Where the job is read."))),
+        (status = 409, description = "[webhook-disabled, limit-reached] The webhook is disabled, or the organization has as many jobs that have not ended as it may have."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn recover<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

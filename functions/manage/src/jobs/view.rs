@@ -6,19 +6,23 @@ use payload::{EventId, JobId, WebhookId};
 use serde::Serialize;
 
 /// Work in the background, with its progress.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Job)]
 pub(crate) struct JobView<'a> {
     /// Its id.
+    #[schema(value_type = JobId)]
     id: &'a JobId,
     /// What it does.
     #[serde(rename = "type")]
     kind: JobType,
     /// The event that is replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EventId>)]
     event: Option<&'a EventId>,
     /// The webhook that it is for; absent where an event is replayed to all that it has deliveries for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WebhookId>)]
     webhook: Option<&'a WebhookId>,
     /// The beginning of the span of time that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,11 +46,12 @@ pub(crate) struct JobView<'a> {
     /// When it was last worked on.
     updated_at: Timestamp,
     /// When it ended; `null` while it has not.
+    #[schema(required)]
     ended_at: Option<Timestamp>,
 }
 
 /// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JobType {
     /// Delivers one event again.
@@ -58,8 +63,9 @@ pub(crate) enum JobType {
 }
 
 /// What a job has done so far.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobProgress)]
 struct ProgressView {
     /// What it looked at: events of a recovery, deliveries of a replay.
     examined: u64,

@@ -17,6 +17,7 @@ use payload::preset::{self, Preset};
 use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
@@ -26,22 +27,33 @@ use crate::problem::ApiError;
 use crate::revision::{self, etag};
 use crate::{App, Store};
 
-pub(crate) use new::create;
-pub(crate) use patch::update;
-pub(crate) use rotate::{rotate_secret, rotate_token};
+pub(crate) use new::{__path_create, create};
+pub(crate) use patch::{__path_update, update};
+pub(crate) use rotate::{__path_rotate_secret, __path_rotate_token, rotate_secret, rotate_token};
+#[cfg(test)]
+pub(crate) use secret::MAX_VERIFY_TOKEN_BYTES;
 use view::View;
 
-/// `GET /v1/sources`
-#[derive(Debug, Default, Deserialize)]
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
     /// How many sources a page has at most.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<SourceId>>,
 }
 
-/// The sources of the organization, oldest first.
+/// Lists the sources of the organization, oldest first.
+#[utoipa::path(
+    get, path = "/v1/sources", operation_id = "listSources", tag = "Sources",
+    params(Parameters),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -58,7 +70,13 @@ pub(crate) async fn list<S: Store, C: Clock>(
     Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
-/// One source, and how it does.
+/// Reads one source, and how it does.
+#[utoipa::path(
+    get, path = "/v1/sources/{id}", operation_id = "getSource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source.")),
+    responses((status = 200, description = "The source, with its health.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`.")))),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -70,7 +88,15 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok((etag(source.revision), axum::Json(view)).into_response())
 }
 
-/// Deletes a source: its receiving URL leads nowhere from then on. 204.
+/// Deletes a source.
+///
+/// Its receiving URL leads nowhere from then on.
+#[utoipa::path(
+    delete, path = "/v1/sources/{id}", operation_id = "deleteSource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    responses((status = 204, description = "It is gone."), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use payload::called_url::CalledUrl;
 use payload::id::random;
 use payload::key::TimedSecret;
-use payload::preset::Duplicates;
+use payload::preset::{Duplicates, Preset};
+use payload::scheme::Scheme;
 use payload::source::{IngestToken, Provider, Source, SourceOptions};
 use payload::{Clock, OrganizationId, SourceId};
 use secrecy::SecretString;
@@ -23,33 +24,60 @@ use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::Json;
 use crate::fields::{self, required};
+use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
 use crate::revision::etag;
 use crate::{App, Store};
 
-/// `POST /v1/sources`
-#[derive(Debug, Deserialize)]
+/// A source that is to be: with a preset or a description of its own, one of the two.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"name": "quartr-prod", "preset": "quartr", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})))]
 pub(crate) struct NewSource {
+    /// Its name for people.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// A preset's name.
+    #[schema(value_type = Option<String>, examples("quartr"))]
     preset: Option<String>,
     /// A description of the source's own, in the schema of a preset.
+    #[schema(value_type = Option<Preset>)]
     custom: Option<Value>,
-    /// The secret as the provider shows it.
+    /// The secret as the provider shows it. Every scheme but `none` needs one.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1)]
     secret: Option<SecretString>,
     /// The token of a handshake, as it is entered at the provider.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 200)]
     verify_token: Option<SecretString>,
     /// Another scheme than the preset's.
+    #[schema(value_type = Option<Scheme>)]
     scheme: Option<Value>,
+    /// What decides about duplicates, where it is not what the preset says.
     duplicates: Option<Duplicates>,
-    /// The URL that the provider calls, where its signatures cover it.
+    /// The URL that the provider calls, where its signatures cover it; `{receivingUrl}` stands for the one that is about to be made.
+    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024, pattern = "^(https?://[^ \\t\\r\\n]+|[{]receivingUrl[}])$")]
     public_url: Option<SecretString>,
+    /// What the provider's relative links begin at: an http or https URL.
+    #[schema(max_length = 1024, pattern = "^https?://")]
     base_url: Option<String>,
+    /// The status of a success, where the provider asks for another than 202.
+    #[schema(value_type = Option<SuccessStatus>)]
     success_status: Option<u16>,
 }
 
-/// Creates a source: 201 with its receiving URL, which is shown only here.
+/// Creates a source.
+///
+/// Its receiving URL holds the ingest token, and is shown only in this answer.
+#[utoipa::path(
+    post, path = "/v1/sources", operation_id = "createSource", tag = "Sources",
+    request_body = NewSource,
+    responses(
+        (status = 201, description = "The source, with its receiving URL.", body = View,
+            headers(("location" = String, description = "Where the source is read."), ("etag" = String, description = "Names this state, for `If-Match`."))),
+        (status = 409, description = "[limit-reached] The organization has as many sources as it may have."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn create<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

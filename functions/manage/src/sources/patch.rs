@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
+use payload::preset::Duplicates;
 use payload::scheme::Scheme;
 use payload::source::{Provider, Source};
 use payload::{Clock, SourceId};
@@ -22,26 +23,63 @@ use crate::auth::Editor;
 use crate::body::{self, Id, MergePatch};
 use crate::fields;
 use crate::merge::Member;
+use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
 use crate::revision::{self, etag};
 use crate::{App, Store, rotation};
 
-/// `PATCH /v1/sources/{id}`
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+/// A JSON Merge Patch (RFC 7396) of a source: what is not named stays as it is; `null` removes an option.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SourcePatch, examples(json!({"enabled": false})))]
 pub(crate) struct Patch {
+    /// Its name for people.
+    #[serde(default)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Member<String>,
+    /// Whether requests are taken.
+    #[serde(default)]
+    #[schema(value_type = bool)]
     enabled: Member<bool>,
+    /// Another preset's name; it takes the place of a description of the source's own.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, examples("quartr"))]
     preset: Member<String>,
+    /// A patch of the source's own description, or one that takes the place of a preset.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     custom: Member<Value>,
+    /// A patch of the scheme that the source shows. Another `kind` begins anew.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     scheme: Member<Value>,
+    /// What decides about duplicates.
+    #[serde(default)]
+    #[schema(value_type = Option<Duplicates>)]
     duplicates: Member<Value>,
+    /// The URL that the provider calls, where its signatures cover it. What is shown of the one that is there changes nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password, write_only, max_length = 1024, pattern = "^https?://[^ \\t\\r\\n]+$")]
     public_url: Member<SecretString>,
+    /// What the provider's relative links begin at: an http or https URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 1024, pattern = "^https?://")]
     base_url: Member<String>,
+    /// The status of a success.
+    #[serde(default)]
+    #[schema(value_type = Option<SuccessStatus>)]
     success_status: Member<u16>,
+    /// The token of a handshake, as it is entered at the provider.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 200)]
     verify_token: Member<SecretString>,
+    /// A new secret, as the provider shows it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1)]
     secret: Member<SecretString>,
-    /// For how many seconds the secrets that are replaced stay valid.
+    /// For how many seconds the secrets that are replaced stay valid; given together with a new secret only.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, maximum = 604_800)]
     previous_secret_expires_in: Member<u32>,
 }
 
@@ -51,7 +89,16 @@ struct NewSecret {
     overlap: u32,
 }
 
-/// Changes a source: 200 with what it is now. What is not named stays as it is; `null` removes an option.
+/// Changes a source.
+///
+/// What is not named stays as it is; `null` removes an option.
+#[utoipa::path(
+    patch, path = "/v1/sources/{id}", operation_id = "updateSource", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
+    responses((status = 200, description = "The source as it is now.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn update<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

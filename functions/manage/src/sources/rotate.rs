@@ -21,25 +21,40 @@ use crate::revision::{self, etag};
 use crate::rotation::{overlap, rotated, rotated_tokens};
 use crate::{App, Store};
 
-/// `POST /v1/sources/{id}/rotate-secret`
-#[derive(Debug, Deserialize)]
+/// Another secret of the provider.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SourceSecretRotation, examples(json!({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "previousExpiresIn": 3600})))]
 pub(crate) struct NewSecret {
     /// The secret as the provider shows it.
+    #[schema(value_type = String, format = Password, write_only, min_length = 1)]
     secret: Option<SecretString>,
     /// For how many seconds the secret before stays valid: 0 to 604,800 (7 days), a day where it is absent.
+    #[schema(maximum = 604_800)]
     previous_expires_in: Option<u32>,
 }
 
-/// `POST /v1/sources/{id}/rotate-token`
-#[derive(Debug, Default, Deserialize)]
+/// Another receiving URL.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SourceTokenRotation, examples(json!({"previousExpiresIn": 3600})))]
 pub(crate) struct NewToken {
     /// For how many seconds the receiving URL before stays valid: 0 to 604,800 (7 days), a day where it is absent.
+    #[schema(maximum = 604_800)]
     previous_expires_in: Option<u32>,
 }
 
-/// Takes another secret of the provider, while the one before stays valid for a time: 200 with the source.
+/// Takes another secret of the provider, while the one before stays valid for a time.
+#[utoipa::path(
+    post, path = "/v1/sources/{id}/rotate-secret", operation_id = "rotateSourceSecret", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    request_body = NewSecret,
+    responses(
+        (status = 200, description = "The source.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))),
+        (status = 409, description = "[conflict] It was changed at the same time. Read it and try again."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn rotate_secret<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,
@@ -72,7 +87,19 @@ pub(crate) async fn rotate_secret<S: Store, C: Clock>(
     Ok((etag(source.revision + 1), axum::Json(view)).into_response())
 }
 
-/// Makes another receiving URL, while the one before stays valid for a time: 200 with the source and the URL, which is shown only here.
+/// Makes another receiving URL, while the one before stays valid for a time.
+///
+/// The new URL is shown only in this answer.
+#[utoipa::path(
+    post, path = "/v1/sources/{id}/rotate-token", operation_id = "rotateSourceToken", tag = "Sources",
+    params(("id" = SourceId, Path, description = "The source."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    request_body = NewToken,
+    responses(
+        (status = 200, description = "The source, with its new receiving URL.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))),
+        (status = 409, description = "[conflict] It was changed at the same time. Read it and try again."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn rotate_token<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::problem::ApiError;
 
 /// The longest token of a handshake, in bytes.
-const MAX_VERIFY_TOKEN_BYTES: usize = 200;
+pub(crate) const MAX_VERIFY_TOKEN_BYTES: usize = 200;
 
 /// A secret as it is stored, when the scheme can use it. White space around it comes from copying and would make every signature a bad
 /// one; a public key in PEM ends with a line break by its nature.

@@ -9,27 +9,43 @@ use payload::source::{Provider, Source, SourceOptions};
 use payload::source_health::SourceHealth;
 use serde::Serialize;
 
-#[derive(Serialize)]
+/// A provider's connection to us, without its secrets.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Source)]
 pub(super) struct View<'a> {
+    /// Its name for machines.
+    #[schema(value_type = SourceId)]
     id: &'a SourceId,
+    /// Its name for people.
     name: &'a str,
+    /// The name of its preset, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<&'a str>,
+    /// The description of its own, where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Preset>)]
     custom: Option<&'a Preset>,
     /// What holds: the source's own, or that of its provider's description.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Scheme>)]
     scheme: Option<&'a Scheme>,
+    /// What decides about duplicates, as it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<Duplicates>,
+    /// The URL that the provider calls, with `…` in the place of what may be a credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_url: Option<String>,
+    /// What the provider's relative links begin at.
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<&'a str>,
+    /// The status of a success.
     success_status: u16,
+    /// Whether it has the token of a handshake.
     has_verify_token: bool,
+    /// Whether requests are taken.
     enabled: bool,
+    /// When it was made.
     created_at: Timestamp,
     /// Only in the answer to its creation: it holds the ingest token.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use super::*;
 
 impl Client {
     /// Another key of the same organization.
-    async fn with_role(&self, role: &str) -> Self {
+    pub(crate) async fn with_role(&self, role: &str) -> Self {
         let made = self.post("/v1/keys", json!({"name": role, "role": role})).await;
         assert_eq!(made.status, 201, "{}", made.body);
         Self {

@@ -74,11 +74,11 @@ impl Resolver for Names {
 
 /// The API, and one organization's key to it.
 #[derive(Clone)]
-struct Client {
-    router: Router,
+pub(crate) struct Client {
+    pub(crate) router: Router,
     store: Fake,
     organization: OrganizationId,
-    key: String,
+    pub(crate) key: String,
 }
 
 struct Answer {
@@ -104,7 +104,7 @@ impl Answer {
 }
 
 impl Client {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Destinations::PublicOnly)
     }
 

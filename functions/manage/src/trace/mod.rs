@@ -25,25 +25,30 @@ use webhooks::{MatchedWebhook, Registered, UnmatchedWebhook};
 const MAX_EVENTS: usize = 5;
 
 /// The parameters of `GET /v1/trace`: exactly one of the first four.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct TraceQuery {
     /// The id of a receipt or of an event; whatever else it is, it is taken for an id of the provider's.
+    #[param(min_length = 1, max_length = 1024)]
     id: Option<String>,
     /// The id of a receipt.
     receipt: Option<ReceiptId>,
     /// The id of an event.
     event: Option<EventId>,
     /// The id that the provider gave to what it sent, or a publisher to an event.
+    #[param(min_length = 1, max_length = 1024)]
     provider_event_id: Option<String>,
     /// The most webhooks that are listed as not matched, of each event.
+    #[param(inline)]
     limit: Limit,
     /// Where to go on with these, for one event by its id: `unmatched.next` of the answer before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<WebhookId>>,
 }
 
 /// Where it went.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Trace {
     /// The requests that were received, as far as they are still kept.
@@ -55,22 +60,25 @@ pub(crate) struct Trace {
 }
 
 /// A request that was received, and what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReceiptTrace {
     /// The receipt.
     #[serde(flatten)]
     view: receipts::View,
     /// The request's method; `null` when the request itself is not kept any more.
+    #[schema(required)]
     method: Option<String>,
     /// The length of its body, in bytes.
+    #[schema(required)]
     size: Option<usize>,
     /// The media type of its body, as the sender named it.
+    #[schema(required)]
     content_type: Option<String>,
 }
 
 /// An event, and which webhooks got it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventTrace {
     /// Its id.
@@ -83,14 +91,18 @@ pub(crate) struct EventTrace {
     /// When it reached us.
     received_at: Timestamp,
     /// Where it came from; `null` when it was published.
+    #[schema(required)]
     source: Option<SourceRef>,
     /// The receipt that it was made of; `null` when it was published.
+    #[schema(required)]
     receipt: Option<ReceiptId>,
     /// The id that its provider gave it, or its publisher.
+    #[schema(required)]
     provider_event_id: Option<String>,
     /// The trace id under which logs tell of it, and which each attempt carries in `traceparent`.
     trace: TraceId,
     /// What its signature covered; `null` when it was published.
+    #[schema(required)]
     verified: Option<Proof>,
     /// The time as of which the webhooks are looked at: that of its first delivery, or where there is none that of its arrival.
     as_of: Timestamp,
@@ -139,6 +151,17 @@ impl TraceQuery {
 }
 
 /// Tells where a receipt or an event went.
+///
+/// From the request that was received to each attempt, and why it did not go elsewhere: by the webhooks as they were then.
+#[utoipa::path(
+    get, path = "/v1/trace", operation_id = "getTrace", tag = "Trace",
+    params(TraceQuery),
+    responses(
+        (status = 200, description = "Where it went.", body = Trace),
+        (status = 404, description = "[not-found] Nothing of that id is there, or it belongs to another organization."),
+    ),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,

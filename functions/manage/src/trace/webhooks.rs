@@ -27,12 +27,13 @@ const MAX_CHANGES: usize = 10_000;
 const MAX_EARLIER_CHANGES: usize = 1_000;
 
 /// A webhook that an event was, or is, delivered to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MatchedWebhook {
     /// The webhook.
     webhook: WebhookId,
     /// Its name then; `null` when nothing is known of it any more.
+    #[schema(required)]
     name: Option<String>,
     /// When it was deleted since.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,11 +41,12 @@ pub(crate) struct MatchedWebhook {
     /// Whether it wanted the event by what it was then. A delivery that it did not want was asked for in another way.
     wanted: bool,
     /// The delivery with its attempts; `null` while none is recorded.
+    #[schema(required)]
     delivery: Option<DeliveryView>,
 }
 
 /// A webhook that an event is not delivered to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UnmatchedWebhook {
     /// The webhook.
@@ -59,7 +61,7 @@ pub(crate) struct UnmatchedWebhook {
 }
 
 /// Why a webhook was not sent an event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reason {
     /// What kind of reason.
@@ -75,7 +77,7 @@ pub(crate) struct Reason {
 }
 
 /// The kinds of reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReasonCode {
     /// A condition of its filter did not hold.

@@ -19,6 +19,7 @@ use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
 use serde::Deserialize;
 use url::{Host, Url};
+use utoipa::IntoParams;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
@@ -29,24 +30,36 @@ use crate::revision::{self, etag};
 use crate::settings::called_api;
 use crate::{App, Settings, Store};
 
-pub(crate) use new::create;
-pub(crate) use patch::update;
-pub(crate) use rotate::rotate_secret;
-pub(crate) use test::test;
-pub(crate) use test_filter::test_filter;
+pub(crate) use new::{__path_create, create};
+pub(crate) use patch::{__path_update, update};
+pub(crate) use rotate::{__path_rotate_secret, rotate_secret};
+pub(crate) use settings::MAX_WAIT;
+#[cfg(test)]
+pub(crate) use settings::{MAX_DESCRIPTION_CHARS, MAX_SCHEDULE_ENTRIES};
+pub(crate) use test::{__path_test, test};
+pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};
 
-/// `GET /v1/webhooks`
-#[derive(Debug, Default, Deserialize)]
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
     /// How many webhooks a page has at most.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor<WebhookId>>,
 }
 
-/// The webhooks of the organization, oldest first.
+/// Lists the webhooks of the organization, oldest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
+    params(Parameters),
+    responses((status = 200, description = "One page of them.", body = Page<View>)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -63,7 +76,13 @@ pub(crate) async fn list<S: Store, C: Clock>(
     Ok(axum::Json(Page::new(views, next)).into_response())
 }
 
-/// One webhook, with the names of its headers and how it does.
+/// Reads one webhook, with the names of its headers and how it does.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{id}", operation_id = "getWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    responses((status = 200, description = "The webhook, with its health.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`.")))),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn read<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -80,7 +99,15 @@ pub(crate) async fn read<S: Store, C: Clock>(
     Ok((etag(revision), axum::Json(view)).into_response())
 }
 
-/// Deletes a webhook: nothing is sent to it after at most one batch. 204.
+/// Deletes a webhook.
+///
+/// Nothing is sent to it after at most one batch.
+#[utoipa::path(
+    delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    responses((status = 204, description = "It is gone."), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn delete<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

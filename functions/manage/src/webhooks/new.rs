@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
+use payload::filter::Filter;
 use payload::key::TimedSecret;
 use payload::webhook::{Format, Method, Rate, Webhook, WebhookSecrets};
 use payload::{Clock, WebhookId};
@@ -20,36 +21,71 @@ use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Json, Members, Word};
 use crate::fields::{self, required};
+use crate::openapi::schema::{Headers, Wait};
 use crate::problem::ApiError;
 use crate::revision::etag;
 use crate::{App, Store};
 
-/// `POST /v1/webhooks`
-#[derive(Debug, Deserialize)]
+/// A webhook that is to be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"name": "warehouse", "url": "https://example.com/hooks", "filter": {"types": ["live.*"]}})))]
 pub(crate) struct NewWebhook {
+    /// Its name for people.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Option<String>,
+    /// Where to deliver: an absolute https URL without user, password and fragment, which leads to no private address.
+    #[schema(value_type = String, max_length = 1024, format = "uri", pattern = "^https://")]
     url: Option<String>,
-    /// Exactly its text: the numbers of a pattern keep their digits only there.
+    // Exactly its text: the numbers of a pattern keep their digits only there.
+    /// Which events it wants; all of the organization where it is absent.
+    #[schema(value_type = Option<Filter>)]
     filter: Option<Box<RawValue>>,
+    /// What is sent.
     #[serde(default)]
+    #[schema(value_type = Format, default = "raw")]
     format: Word<Format>,
+    /// How it is sent; only the format `raw` can be sent by GET.
     #[serde(default)]
+    #[schema(value_type = Method, default = "POST")]
     method: Word<Method>,
+    /// Headers that its destination wants, by their names. Their values are secrets: they are not shown again.
+    #[schema(value_type = Option<Headers>)]
     headers: Option<Members<SecretString>>,
+    /// What its destination wants to know of us.
     authorization: Option<settings::Authorization>,
+    /// How many requests a minute it takes; what its format says where it is absent.
     rate_limit: Option<Rate>,
+    /// The seconds to wait before each further attempt, together at most 7 days; the standard schedule where it is absent.
+    #[schema(value_type = Option<Vec<Wait>>, min_items = 1, max_items = 20, examples(json!([60, 300, 3600])))]
     schedule: Option<Vec<u32>>,
+    /// Whether anything is sent; `true` where it is absent.
     enabled: Option<bool>,
+    /// How deliveries are signed.
     #[serde(default)]
+    #[schema(value_type = Signature, default = "v1")]
     signature: Word<Signature>,
     /// A signing secret of one's own, `whsec_` and 24 to 64 bytes in base64; one is made where it is absent.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
     secret: Option<SecretString>,
     /// What it is for, in words.
+    #[schema(max_length = 1000)]
     description: Option<String>,
 }
 
-/// Creates a webhook: 201 with its signing secret, which is shown only here.
+/// Creates a webhook.
+///
+/// Its signing secret is shown only in this answer.
+#[utoipa::path(
+    post, path = "/v1/webhooks", operation_id = "createWebhook", tag = "Webhooks",
+    request_body = NewWebhook,
+    responses(
+        (status = 201, description = "The webhook, with its signing secret.", body = View,
+            headers(("location" = String, description = "Where the webhook is read."), ("etag" = String, description = "Names this state, for `If-Match`."))),
+        (status = 409, description = "[limit-reached] The organization has as many webhooks as it may have."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn create<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

@@ -20,29 +20,72 @@ use crate::auth::Editor;
 use crate::body::{Id, Members, MergePatch, Word};
 use crate::fields;
 use crate::merge::{Member, patched_text};
+use crate::openapi::schema::{HeadersPatch, Wait};
 use crate::problem::ApiError;
 use crate::revision::{self, etag};
 use crate::{App, Store};
 
-/// `PATCH /v1/webhooks/{id}`
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+/// A JSON Merge Patch (RFC 7396) of a webhook: what is not named stays as it is; `null` removes an option.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = WebhookPatch, examples(json!({"enabled": true, "rateLimit": null})))]
 pub(crate) struct Patch {
+    /// Its name for people.
+    #[serde(default)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Member<String>,
+    /// Where to deliver. Another host needs each stored header anew, or its removal.
+    #[serde(default)]
+    #[schema(value_type = String, max_length = 1024, format = "uri", pattern = "^https://")]
     url: Member<String>,
+    /// A patch of its filter; `null` removes it: then all events are wanted.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     filter: Member<Box<RawValue>>,
+    /// What is sent.
+    #[serde(default)]
+    #[schema(value_type = Format)]
     format: Member<Word<Format>>,
+    /// How it is sent; only the format `raw` can be sent by GET.
+    #[serde(default)]
+    #[schema(value_type = Method)]
     method: Member<Word<Method>>,
+    /// Headers that its destination wants, by their names: each that is given takes the place of the same, `null` removes one or all.
+    #[serde(default)]
+    #[schema(value_type = Option<HeadersPatch>)]
     headers: Member<Members<Member<SecretString>>>,
+    /// What its destination wants to know of us; `null` removes it.
+    #[serde(default)]
+    #[schema(value_type = Option<settings::Authorization>)]
     authorization: Member<settings::Authorization>,
+    /// How many requests a minute it takes.
+    #[serde(default)]
+    #[schema(value_type = Option<Rate>)]
     rate_limit: Member<Rate>,
+    /// The seconds to wait before each further attempt, together at most 7 days.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Wait>>, min_items = 1, max_items = 20, examples(json!([60, 300, 3600])))]
     schedule: Member<Vec<u32>>,
+    /// Whether anything is sent. `true` also takes back what Hookline disabled by itself.
+    #[serde(default)]
+    #[schema(value_type = bool)]
     enabled: Member<bool>,
+    /// What it is for, in words.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 1000)]
     description: Member<String>,
 }
 
-/// Changes a webhook: 200 with what it is now. What is not named stays as it is; `null` removes an option. Enabling it also takes back
-/// what Hookline disabled by itself.
+/// Changes a webhook.
+///
+/// What is not named stays as it is; `null` removes an option. Enabling it also takes back what Hookline disabled by itself.
+#[utoipa::path(
+    patch, path = "/v1/webhooks/{id}", operation_id = "updateWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    request_body(content((Patch = "application/merge-patch+json"), (Patch = "application/json"))),
+    responses((status = 200, description = "The webhook as it is now.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))), (status = 409, description = "[conflict] It was changed at the same time. Read it and try again.")),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn update<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

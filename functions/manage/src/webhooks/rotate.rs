@@ -21,20 +21,35 @@ use crate::revision::{self, etag};
 use crate::rotation::{overlap, rotated};
 use crate::{App, Store};
 
-/// `POST /v1/webhooks/{id}/rotate-secret`
-#[derive(Debug, Deserialize)]
+/// Another signing secret.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = WebhookSecretRotation, examples(json!({"previousExpiresIn": 3600})))]
 pub(crate) struct Rotation {
     /// A secret of one's own, `whsec_` and 24 to 64 bytes in base64; one is made where it is absent.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
     secret: Option<SecretString>,
     /// How deliveries are signed from now on; as they are where it is absent.
+    #[schema(value_type = Option<Signature>)]
     signature: Option<Word<Signature>>,
     /// For how many seconds deliveries are signed with the secret before too: 0 to 604,800 (7 days), a day where it is absent.
+    #[schema(maximum = 604_800)]
     previous_expires_in: Option<u32>,
 }
 
-/// Makes another signing secret. For a time deliveries carry a signature of both: 200 with the webhook and the secret, which is shown only
-/// here.
+/// Makes another signing secret.
+///
+/// For a time deliveries carry a signature of both. The new secret is shown only in this answer.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/rotate-secret", operation_id = "rotateWebhookSecret", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook."), ("if-match" = Option<String>, Header, description = "The `ETag` of the state that the change is made for; any state where it is absent.")),
+    request_body = Rotation,
+    responses(
+        (status = 200, description = "The webhook, with its new secret.", body = View, headers(("etag" = String, description = "Names this state, for `If-Match`."))),
+        (status = 409, description = "[conflict] It was changed at the same time. Read it and try again."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn rotate_secret<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

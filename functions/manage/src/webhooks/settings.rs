@@ -19,28 +19,38 @@ use crate::problem::ApiError;
 const AUTHORIZATION: &str = "Authorization";
 
 /// The most entries of a schedule.
-const MAX_SCHEDULE_ENTRIES: usize = 20;
+pub(crate) const MAX_SCHEDULE_ENTRIES: usize = 20;
 
 /// The longest wait between two attempts, in seconds.
-const MAX_WAIT: u32 = 86_400;
+pub(crate) const MAX_WAIT: u32 = 86_400;
 
 /// The longest schedule, in seconds: an event is kept for at least this long after its arrival.
 const MAX_SCHEDULE: u32 = 7 * 86_400;
 
 /// What a destination wants to know of us, instead of a header `Authorization` written by hand.
-#[derive(Debug, Deserialize)]
+///
+/// Either `bearer` or `basic`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(min_properties = 1, examples(json!({"bearer": "a-token-of-the-destination"})))]
 pub(super) struct Authorization {
-    /// [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)
+    /// A token ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1)]
     bearer: Option<SecretString>,
-    /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)
+    /// User and password ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
     basic: Option<Basic>,
 }
 
-#[derive(Debug, Deserialize)]
+/// User and password.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UserAndPassword)]
 struct Basic {
+    /// The user: no colon in it.
+    #[schema(value_type = String)]
     user: Option<String>,
+    /// The password.
+    #[schema(value_type = String, format = Password, write_only)]
     password: Option<SecretString>,
 }
 
@@ -192,7 +202,7 @@ pub(super) fn filter(json: &str) -> Result<Filter, ApiError> {
 }
 
 /// How deliveries are signed: by the words of Standard Webhooks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Signature {
     /// With a secret that both sides have.
@@ -262,7 +272,7 @@ fn checked_secret(own: SecretString) -> Result<SecretString, ApiError> {
 }
 
 /// The longest description, in characters.
-const MAX_DESCRIPTION_CHARS: usize = 1_000;
+pub(crate) const MAX_DESCRIPTION_CHARS: usize = 1_000;
 
 /// What a webhook is for, in words; lines may break.
 pub(super) fn description(text: Option<String>) -> Result<Option<String>, ApiError> {

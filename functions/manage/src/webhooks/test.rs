@@ -23,11 +23,13 @@ use crate::{App, Store};
 /// How long the attempt may take: less than the request that waits for it.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// `POST /v1/webhooks/{id}/test`
-#[derive(Debug, Serialize, Deserialize)]
+/// What is sent as a test.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = TestDelivery, examples(json!({"provider": "quartr"})))]
 pub(crate) struct Wanted {
     /// The provider whose event is sent: the name of a preset.
+    #[schema(value_type = String)]
     provider: Option<String>,
     /// The type of the event; the first that there is a sample of where it is absent.
     #[serde(rename = "type")]
@@ -35,12 +37,15 @@ pub(crate) struct Wanted {
 }
 
 /// What came of a test delivery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TestOutcome)]
 pub(crate) struct Outcome<'a> {
     /// The webhook.
+    #[schema(value_type = WebhookId)]
     webhook: &'a WebhookId,
     /// The id of the event that was sent. It is not stored.
+    #[schema(value_type = EventId)]
     event: &'a EventId,
     /// Its type.
     #[serde(rename = "type")]
@@ -48,11 +53,23 @@ pub(crate) struct Outcome<'a> {
     /// Whether the webhook took it.
     delivered: bool,
     /// The request and what came back.
+    #[schema(value_type = Attempt)]
     attempt: &'a Attempt,
 }
 
-/// Sends a sample of a provider to a webhook, whatever its filter and be it disabled: 200 with what came of it, also of a failure. It is not
-/// tried again, not recorded as a delivery, and changes nothing about the webhook's health.
+/// Sends a sample of a provider to a webhook now.
+///
+/// Whatever its filter, and be it disabled. It is not tried again, not recorded as a delivery, and changes nothing about the webhook's health.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/test", operation_id = "testWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook.")),
+    request_body = Wanted,
+    responses(
+        (status = 200, description = "What came of it, also of a failure.", body = Outcome),
+        (status = 409, description = "[no-valid-secret] The webhook has no valid secret: rotate it."),
+    ),
+    security(("key" = ["edit"])),
+)]
 pub(crate) async fn test<S: Store, C: Clock + Clone>(
     State(app): State<Arc<App<S, C>>>,
     caller: Editor,

@@ -8,44 +8,78 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use jiff::Timestamp;
 use payload::event::{Content, EventMeta};
-use payload::filter::{InvalidFilter, Matcher, StoredFilter, UnreadablePayload};
+use payload::filter::{Filter, InvalidFilter, Matcher, StoredFilter, UnreadablePayload};
 use payload::webhook::Webhook;
 use payload::{Clock, Event, OrganizationId, WebhookId, own};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::settings;
 use crate::auth::Reader;
 use crate::body::{self, Json};
 use crate::fields::required;
+use crate::openapi::schema::EventToFilter;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-/// `POST /v1/webhooks/test-filter`
-#[derive(Debug, Deserialize)]
+/// An event, and a filter or webhooks whose filters are asked.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = FilterQuestion)]
 pub(crate) struct Question {
-    /// An event as the common payload, and exactly its text.
+    // Exactly its text.
+    /// An event in the common payload.
+    #[schema(value_type = EventToFilter, required)]
     event: Option<Box<RawValue>>,
     /// A filter that need not belong to any webhook.
+    #[schema(value_type = Option<Filter>)]
     filter: Option<Box<RawValue>>,
     /// The ids of webhooks; all of the organization when it is absent.
+    #[schema(value_type = Option<Vec<WebhookId>>)]
     webhooks: Option<Vec<String>>,
 }
 
-#[derive(Serialize)]
+/// Whether one webhook wants the event.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = WebhookMatch)]
 struct Answer<'a> {
+    /// The webhook.
+    #[schema(value_type = WebhookId)]
     webhook: &'a WebhookId,
+    /// Whether it wants the event.
     matches: bool,
     /// Why its filter matches nothing, whatever the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
 
-/// Tells whether a filter, or which webhooks by their filters, want an event. Nothing is stored and nothing is sent, and whether a webhook
-/// is enabled makes no difference.
+/// What wants the event.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(as = FilterAnswer)]
+enum Answers<'a> {
+    /// Of a filter that was given.
+    One {
+        /// Whether it wants the event.
+        matches: bool,
+    },
+    /// Of webhooks.
+    Each {
+        /// The webhooks in their order.
+        data: Vec<Answer<'a>>,
+    },
+}
+
+/// Tells whether a filter, or which webhooks by their filters, want an event.
+///
+/// Nothing is stored and nothing is sent, and whether a webhook is enabled makes no difference.
+#[utoipa::path(
+    post, path = "/v1/webhooks/test-filter", operation_id = "testFilter", tag = "Webhooks",
+    request_body = Question,
+    responses((status = 200, description = "What wants it.", body = Answers)),
+    security(("key" = ["read"])),
+)]
 pub(crate) async fn test_filter<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
@@ -60,7 +94,7 @@ pub(crate) async fn test_filter<S: Store, C: Clock>(
         let filter = StoredFilter::from(settings::filter(filter.get())?);
         let (matcher, _) = Matcher::compile([(0, &filter)]);
         let matches = !matched(&matcher, &meta, &event)?.is_empty();
-        return Ok(axum::Json(json!({ "matches": matches })).into_response());
+        return Ok(axum::Json(Answers::One { matches }).into_response());
     }
     let mut webhooks = app.store.webhooks_of(caller.organization()).await?;
     if let Some(named) = question.webhooks {
@@ -71,7 +105,7 @@ pub(crate) async fn test_filter<S: Store, C: Clock>(
     let unreadable: HashMap<usize, InvalidFilter> = unreadable.into_iter().collect();
     let wanted = matched(&matcher, &meta, &event)?;
     let event = as_event(meta, caller.organization(), app.clock.now());
-    let answers: Vec<Answer<'_>> = webhooks
+    let data = webhooks
         .iter()
         .enumerate()
         .map(|(position, webhook)| Answer {
@@ -80,7 +114,7 @@ pub(crate) async fn test_filter<S: Store, C: Clock>(
             problem: unreadable.get(&position).map(in_words),
         })
         .collect();
-    Ok(axum::Json(json!({ "data": answers })).into_response())
+    Ok(axum::Json(Answers::Each { data }).into_response())
 }
 
 /// What filters look at in an event, which stands at `/event`.

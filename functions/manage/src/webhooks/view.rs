@@ -13,17 +13,28 @@ use url::Position;
 /// What stands for the path and the query of a URL that is a secret.
 pub(super) const MASK: &str = "/…";
 
-#[derive(Serialize)]
+/// Where to deliver, without its secrets.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Webhook)]
 pub(super) struct View<'a> {
+    /// Its name for machines.
+    #[schema(value_type = WebhookId)]
     id: &'a WebhookId,
+    /// Its name for people.
     name: &'a str,
     /// What it is for, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    /// Where to deliver. Of a chat, whose URL is the credential itself, only scheme and host.
+    #[schema(value_type = String)]
     url: Cow<'a, str>,
+    /// Which events it wants.
+    #[schema(value_type = Object)]
     filter: Box<RawValue>,
+    /// What is sent.
     format: Format,
+    /// How it is sent.
     method: Method,
     /// Requests a minute, as they hold: its own, or what its format says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +42,9 @@ pub(super) struct View<'a> {
     /// The seconds before each further attempt, where it has a schedule of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<&'a [u32]>,
+    /// Whether the team wants anything sent. What Hookline disabled by itself stands in `health`.
     enabled: bool,
+    /// When it was made.
     created_at: Timestamp,
     /// The names of the headers that its destination wants. Not in lists: they lie with the secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,12 +60,16 @@ pub(super) struct View<'a> {
     health: Option<HealthView<'a>>,
 }
 
-#[derive(Serialize)]
+/// How a webhook does.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = WebhookHealth)]
 struct HealthView<'a> {
     /// Since when nothing has succeeded; `null` while it is well.
+    #[schema(required)]
     failing_since: Option<Timestamp>,
     /// Why and since when Hookline sends it nothing any more; `null` when it does.
+    #[schema(value_type = Option<Disabled>, required)]
     disabled: Option<&'a Disabled>,
 }
 

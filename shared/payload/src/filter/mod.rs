@@ -14,6 +14,8 @@ mod json;
 mod lists;
 mod matcher;
 mod number;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod pattern;
 mod stored;
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::scheme::Scheme;
 
 /// How one provider signs, and where id, type, time, entity, scope and changes stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Preset {
     /// The provider's name, as it stands in `source.provider`: 1 to 50 lower-case letters, digits and hyphens.
@@ -67,6 +68,7 @@ pub struct Preset {
 
 /// What decides whether two receipts are the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Duplicates {
     /// The provider's id; only where the signature covers it, or nothing is signed at all.
@@ -85,6 +87,7 @@ pub enum Duplicates {
 
 /// How a body is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum BodyKind {
     /// As its content type says; as what it looks like where that says nothing. A request without a body is read by its query.
@@ -102,6 +105,7 @@ pub enum BodyKind {
 
 /// Where the fields of the common payload stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mapping {
     /// `providerEventId`.
@@ -153,6 +157,7 @@ pub struct Mapping {
 
 /// Where the parts of `entity` stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EntityPlaces {
     /// `entity.type`.
@@ -168,6 +173,7 @@ pub struct EntityPlaces {
 
 /// Where the parts of `scope` stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScopePlaces {
     /// `scope.pool`.
@@ -183,6 +189,7 @@ pub struct ScopePlaces {
 
 /// Where the parts of `locales` stand: JSON Pointers to arrays of texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LocalePlaces {
     /// `locales.updated`.
@@ -195,6 +202,7 @@ pub struct LocalePlaces {
 
 /// Where links stand: one here, or all below a pointer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LinkPlace {
     /// What the link leads to: `self`, `html`.
@@ -210,6 +218,7 @@ pub struct LinkPlace {
 
 /// Where `changes` come from: the names of an object's members, the elements of an array, or one change right here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangePlaces {
     /// A JSON Pointer to an object whose member names are what changed.
@@ -234,6 +243,7 @@ pub struct ChangePlaces {
 
 /// What a provider promises of one of its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expectation {
     /// A JSON Pointer to the field.

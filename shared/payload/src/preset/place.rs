@@ -7,6 +7,7 @@ use crate::json::{Document, scalar};
 /// Where a text stands: in a header, in the query, in the body, here, in the first of several places, or put together from several.
 /// Exactly one of `header`, `query`, `pointer`, `envelope`, `const`, `firstOf`, `join` and `template` is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Place {
     /// A header's name.
@@ -26,9 +27,11 @@ pub struct Place {
     pub constant: Option<String>,
     /// The first of these that is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     pub first_of: Vec<Place>,
     /// Those of these that are there, joined by `with`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     pub join: Vec<Place>,
     /// What joined parts are joined with.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -55,6 +58,7 @@ pub struct Place {
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(no_recursion))]
 #[serde(untagged)]
 pub enum TemplatePart {
     /// The text itself.
@@ -65,6 +69,7 @@ pub enum TemplatePart {
 
 /// Which part of a split text is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Take {
     /// One that has a name.
@@ -75,6 +80,7 @@ pub enum Take {
 
 /// Parts that have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum TakeWord {
     /// What stands before the first separator; all where there is none.
@@ -89,6 +95,7 @@ pub enum TakeWord {
 
 /// Where `data` stands: a JSON Pointer, and whether it counts at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged, deny_unknown_fields)]
 pub enum DataPlace {
     /// A JSON Pointer.
@@ -115,6 +122,7 @@ impl DataPlace {
 
 /// Something that holds of a body or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
     /// A JSON Pointer.

@@ -20,12 +20,15 @@ pub use check::SchemeError;
 pub(crate) use check::{check_header_name, check_parameter_name, check_pointer};
 pub(crate) use credential::keys as credential_keys;
 pub use credential::{Credential, PARAMETER_PREFIX};
+#[cfg(feature = "openapi")]
+pub(crate) use template::MAX_TEMPLATE_BYTES;
 pub(crate) use template::METHODS;
 pub use template::{Placeholder, Template, TemplateError};
 pub use verify::{Context, Proof, Rejection};
 
 /// The only scheme of a source. Header families are never mixed: what is not named here is not looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Scheme {
     /// The [Standard Webhooks specification](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
@@ -47,6 +50,7 @@ pub enum Scheme {
 
 /// Settings of Standard Webhooks: `v1` is HMAC-SHA256 and `v1a` is ed25519, both over `id.timestamp.body`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StandardWebhooks {
     /// What the names of the three headers begin with: `webhook-`, or `svix-` from older senders.
@@ -62,6 +66,7 @@ pub struct StandardWebhooks {
 
 /// Settings of a signature over parts of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signed {
     /// The hash function; required for, and only for, the kind `hmac`.
@@ -107,6 +112,7 @@ pub struct Signed {
 
 /// Where a secret stands that is sent along as it is: in a header or in a query parameter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
     /// The header's name.
@@ -122,16 +128,19 @@ pub struct Token {
 
 /// Settings of basic authentication: there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Basic {}
 
 /// Settings where nothing is proven: there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unsigned {}
 
 /// A hash function for HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// SHA-1: only for providers that offer nothing newer. As HMAC it is not known to be broken.
@@ -144,6 +153,7 @@ pub enum Algorithm {
 
 /// How a signature's bytes are written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureEncoding {
     /// Hexadecimal digits of either case.
@@ -156,6 +166,7 @@ pub enum SignatureEncoding {
 
 /// How a secret's text becomes the bytes of an HMAC key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyEncoding {
     /// The text's own bytes, prefix and all.
@@ -171,6 +182,7 @@ pub enum KeyEncoding {
 
 /// How the two numbers of an ECDSA signature are put together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EcdsaForm {
     /// As an ASN.1 sequence in DER (RFC 3279 section 2.2.3).
@@ -182,6 +194,7 @@ pub enum EcdsaForm {
 
 /// A header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeaderPlace {
     /// The header's name; compared without case.
@@ -190,6 +203,7 @@ pub struct HeaderPlace {
 
 /// Where and how a timestamp stands: in a header, in a field of one, or in the JSON body, which the signature covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TimestampPlace {
     /// The header's name; compared without case.
@@ -208,6 +222,7 @@ pub struct TimestampPlace {
 
 /// How a timestamp is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TimestampUnit {
     /// Seconds since 1970 in plain digits.

@@ -83,7 +83,7 @@ pub enum TemplateError {
 pub(crate) const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
 
 /// The longest template, in bytes.
-const MAX_TEMPLATE_BYTES: usize = 500;
+pub(crate) const MAX_TEMPLATE_BYTES: usize = 500;
 
 impl Placeholder {
     /// Whether its end can be told without a separator: a timestamp then has a fixed form, the URL is known, and of the

@@ -27,6 +27,7 @@ impl fmt::Debug for Context<'_> {
 
 /// What a good signature covered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Proof {
     /// The scheme's kind.
