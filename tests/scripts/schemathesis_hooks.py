@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import zlib
 
 import schemathesis
 
@@ -24,3 +25,12 @@ def before_call(context, case, kwargs):
         case.body["since"] = (now - datetime.timedelta(hours=1)).isoformat()
         if case.body.get("until"):
             case.body["until"] = now.isoformat()
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Of the twelve thousand systematic cases of a source's own description a sample is enough, always the same one: parts of descriptions
+    repeat each other. (All of them together take as long as everything else twice.)"""
+    if case.operation.definition.raw.get("operationId") != "createSource" or not isinstance(case.body, dict):
+        return True
+    return not case.body.get("custom") or zlib.crc32(repr(case.body["custom"]).encode()) % 16 == 0

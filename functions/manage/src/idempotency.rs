@@ -1,7 +1,9 @@
 //! `Idempotency-Key` on POST: the same request again does nothing more, and is answered as it was.
 //!
 //! After [draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/). Only a
-//! success is remembered, for a day: what was refused or failed changed nothing and may be asked again. An answer can hold a secret that is
+//! success is remembered, for a day: what was refused changed nothing and may be asked again, and so may what failed. (Where our store failed so
+//! that nobody knows whether it wrote, or the function was killed, the same request may be carried out twice; a publication is not, whose id
+//! follows from the key.) An answer can hold a secret that is
 //! shown once, so it is kept sealed under a key that is made of the text of the API key, which we do not keep.
 
 use std::sync::Arc;

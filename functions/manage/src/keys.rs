@@ -163,7 +163,7 @@ pub(crate) async fn revoke<S: Store, C: Clock>(
     }
     let entry = caller.entry(app.clock.now(), Action::KeyRevoked, &id, Some(&View::of(&key)), NOTHING);
     let store = app.store.recording(entry);
-    if store.revoke_key(caller.organization(), &id).await? {
+    if store.revoke_key(caller.organization(), &id, &caller.key().id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::NotFound)
@@ -171,6 +171,6 @@ pub(crate) async fn revoke<S: Store, C: Clock>(
 }
 
 async fn find<S: Store>(store: &S, caller: &Admin, id: &KeyId) -> Result<ApiKey, ApiError> {
-    let keys = store.keys_of(caller.organization()).await?;
-    keys.into_iter().find(|key| key.id == *id).ok_or(ApiError::NotFound)
+    let key = store.key_of(caller.organization(), id).await?;
+    key.ok_or(ApiError::NotFound)
 }

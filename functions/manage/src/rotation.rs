@@ -34,26 +34,31 @@ fn end(now: Timestamp, overlap: u32) -> Timestamp {
 }
 
 /// The tokens once `token` takes the place of `previous`, as with secrets. Those that have ended are gone.
+///
+/// # Errors
+/// When too many are still valid: one that was promised to lead here for longer does.
 pub(crate) fn rotated_tokens(
     previous: Vec<TokenHash>,
     token: &IngestToken,
     now: Timestamp,
     overlap: u32,
-) -> Vec<TokenHash> {
+) -> Result<Vec<TokenHash>, ApiError> {
     let end = end(now, overlap);
-    let mut ending: Vec<TokenHash> = previous
-        .into_iter()
-        .map(|token| TokenHash {
-            expires_at: Some(token.expires_at.map_or(end, |earlier| earlier.min(end))),
-            ..token
-        })
-        .filter(|token| token.is_valid_at(now))
-        .collect();
-    ending.sort_by_key(|token| std::cmp::Reverse(token.expires_at));
-    ending.truncate(MAX_VALID - 1);
+    let ending = previous.into_iter().map(|token| TokenHash {
+        expires_at: Some(token.expires_at.map_or(end, |earlier| earlier.min(end))),
+        ..token
+    });
     let mut tokens = vec![token.kept()];
-    tokens.append(&mut ending);
-    tokens
+    tokens.extend(ending.filter(|token| token.is_valid_at(now)));
+    if tokens.len() > MAX_VALID {
+        return Err(ApiError::invalid(
+            "/previousExpiresIn",
+            format!(
+                "there would be more than {MAX_VALID} valid receiving URLs: give 0 to end those before, or wait for one to end"
+            ),
+        ));
+    }
+    Ok(tokens)
 }
 
 /// The secrets once `value` takes the place of `previous`, which are valid for `overlap` seconds yet, if not for less already.

@@ -492,8 +492,16 @@ pub trait KeyRegistry: Send + Sync {
     fn add_key(&self, key: &ApiKey, key_hash: &str) -> impl Future<Output = Result<()>> + Send;
     /// The keys of an organization, oldest first.
     fn keys_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<ApiKey>>> + Send;
-    /// Revokes a key: it opens nothing from then on. `false` when it is not there.
-    fn revoke_key(&self, organization: &OrganizationId, id: &KeyId) -> impl Future<Output = Result<bool>> + Send;
+    /// A key of an organization by its id.
+    fn key_of(&self, organization: &OrganizationId, id: &KeyId) -> impl Future<Output = Result<Option<ApiKey>>> + Send;
+    /// Revokes a key, which opens nothing from then on, in the name of another one, which must still be there: two that revoke each other do not
+    /// both succeed. `false` when either is gone.
+    fn revoke_key(
+        &self,
+        organization: &OrganizationId,
+        id: &KeyId,
+        by: &KeyId,
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// Keeps the audit trail. (registry: `PutItem`, alone and in transactions; `Query`)

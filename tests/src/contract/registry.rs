@@ -65,10 +65,21 @@ pub(super) async fn organizations_and_keys(store: &Dynamo) {
     assert_eq!(keys_now().await.get(&first.id), Some(&used));
 
     let stranger = OrganizationId::generate(now());
-    assert_eq!(store.revoke_key(&stranger, &second.id).await, Ok(false));
+    assert_eq!(store.key_of(&organization.id, &first.id).await, Ok(Some(used.clone())));
+    assert_eq!(store.key_of(&stranger, &first.id).await, Ok(None));
+    let nobody = KeyId::generate(now());
+    let by_nobody = store.revoke_key(&organization.id, &second.id, &nobody).await;
+    assert_eq!(by_nobody, Ok(false), "who revokes must be there");
+    assert_eq!(store.revoke_key(&stranger, &second.id, &first.id).await, Ok(false));
     assert_eq!(store.key(&second_hash).await, Ok(Some(second.clone())));
-    assert_eq!(store.revoke_key(&organization.id, &second.id).await, Ok(true));
-    assert_eq!(store.revoke_key(&organization.id, &second.id).await, Ok(false));
+    assert_eq!(
+        store.revoke_key(&organization.id, &second.id, &first.id).await,
+        Ok(true)
+    );
+    assert_eq!(
+        store.revoke_key(&organization.id, &second.id, &first.id).await,
+        Ok(false)
+    );
     assert_eq!(store.key(&second_hash).await, Ok(None));
     store
         .note_use(&second_hash, day)
@@ -132,12 +143,15 @@ pub(super) async fn a_change_and_its_entry_in_the_trail_are_one_write(store: &Dy
     assert_eq!(
         store
             .recording(gone.clone())
-            .revoke_key(&organization.id, &key.id)
+            .revoke_key(&organization.id, &key.id, &admin.id)
             .await,
         Ok(true)
     );
     assert_eq!(
-        store.recording(again).revoke_key(&organization.id, &key.id).await,
+        store
+            .recording(again)
+            .revoke_key(&organization.id, &key.id, &admin.id)
+            .await,
         Ok(false)
     );
     assert_eq!(trail(store, &organization.id).await, [made, gone]);
@@ -172,6 +186,26 @@ pub(super) async fn the_audit_trail_is_read_both_ways(store: &Dynamo) {
     };
     let rest = store.audit_of(&organization, &after, 100).await.expect("the rest");
     assert_eq!(rest, [entries[2].clone(), entries[1].clone(), entries[0].clone()]);
+
+    // A client that asks for the last hour may hold a cursor that is older by now.
+    for (newest_first, after, since, until, found) in [
+        (true, 1, Some(2), None, 0),
+        (true, 3, Some(2), None, 1),
+        (true, 3, None, Some(2), 2),
+        (false, 3, None, Some(2), 0),
+        (false, 1, Some(3), None, 2),
+        (false, 1, None, Some(4), 2),
+    ] {
+        let at = |second: i64| now() + SignedDuration::from_secs(second);
+        let span = AuditSpan {
+            since: since.map(at),
+            until: until.map(at),
+            newest_first,
+            after: Some(entries[after].id.clone()),
+        };
+        let page = store.audit_of(&organization, &span, 100).await.expect("a page");
+        assert_eq!(page.len(), found, "{span:?}");
+    }
 
     let at = |second: i64| Some(now() + SignedDuration::from_secs(second));
     let span = |since: Option<Timestamp>, until: Option<Timestamp>| AuditSpan {

@@ -124,7 +124,15 @@ pub(crate) async fn update<S: Store, C: Clock>(
         .await?;
     let mut revision = before.revision;
     if source != before || secrets.is_some() || new_url.is_some() {
-        let replaced = [("secret", secrets.is_some()), ("publicUrl", new_url.is_some())];
+        let verify_token = &source.options.verify_token_hash;
+        let replaced = [
+            ("secret", secrets.is_some()),
+            ("publicUrl", new_url.is_some()),
+            (
+                "verifyToken",
+                verify_token.is_some() && *verify_token != before.options.verify_token_hash,
+            ),
+        ];
         let replaced: Vec<&str> = replaced.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let after_view = WithSecrets {
             view: &View::of(&source),

@@ -114,7 +114,7 @@ pub(crate) async fn rotate_token<S: Store, C: Clock>(
     let origin = app.settings.origin(&extensions).ok_or(ApiError::NoPublicUrl)?;
     let (now, token) = (app.clock.now(), IngestToken::generate());
     let source = Source {
-        tokens: rotated_tokens(before.tokens.clone(), &token, now, overlap),
+        tokens: rotated_tokens(before.tokens.clone(), &token, now, overlap)?,
         ..before.clone()
     };
     let view = View::of(&source);

@@ -187,3 +187,38 @@ async fn the_trail_is_read_in_pages_and_by_time() {
     }
     assert_eq!(theirs.get("/v1/audit").await.body, json!({"data": [], "next": null}));
 }
+
+#[tokio::test]
+async fn an_entry_names_what_changed_and_nothing_else() {
+    let admin = Client::new();
+    let filter = r#"{"types":["x.y"],"pattern":{"b":[{"numeric":["=",1.10]}],"a":["q"]}}"#;
+    let body = format!(r#"{{"name":"a","url":"https://hooks.example.net/T0/secretpath","filter":{filter}}}"#);
+    let created = admin.post("/v1/webhooks", serde_json::from_str(&body).unwrap()).await;
+    let path = format!("/v1/webhooks/{}", created.text("id"));
+    admin.patch(&path, json!({"name": "b"})).await;
+    let updated = async || {
+        let trail = admin.get("/v1/audit").await.body["data"].clone();
+        let entries = trail.as_array().unwrap().iter();
+        let updated = entries.filter(|entry| entry["action"].as_str().unwrap().ends_with(".updated"));
+        updated.cloned().collect::<Vec<Value>>()
+    };
+    let renamed = updated().await;
+    assert_eq!(renamed[0]["before"], json!({"name": "a"}));
+    assert_eq!(renamed[0]["after"], json!({"name": "b"}));
+    let created = admin.get("/v1/audit").await.text;
+    admin.store.tables().audit.clear();
+    assert!(created.contains("secretpath"), "until then it was no secret");
+    // What was a URL like any other is a credential from here on.
+    let chat = admin.patch(&path, json!({"format": "slack"})).await;
+    assert_eq!(chat.status, 200, "{}", chat.text);
+    assert!(!admin.get("/v1/audit").await.text.contains("secretpath"));
+    assert_eq!(updated().await[0]["before"]["format"], "raw");
+    admin.store.tables().audit.clear();
+
+    let source = json!({"name": "m", "preset": "meta", "secret": "0123456789abcdef", "verifyToken": "one"});
+    let source = admin.post("/v1/sources", source).await;
+    assert_eq!(source.status, 201, "{}", source.text);
+    let path = format!("/v1/sources/{}", source.text("id"));
+    assert_eq!(admin.patch(&path, json!({"verifyToken": "two"})).await.status, 200);
+    assert_eq!(updated().await[0]["after"], json!({"replacedSecrets": ["verifyToken"]}));
+}

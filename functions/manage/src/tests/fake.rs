@@ -137,7 +137,12 @@ impl KeyRegistry for Fake {
         Ok(keys)
     }
 
-    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId) -> Result<bool> {
+    async fn key_of(&self, organization: &OrganizationId, id: &KeyId) -> Result<Option<ApiKey>> {
+        let keys = self.keys_of(organization).await?;
+        Ok(keys.into_iter().find(|key| key.id == *id))
+    }
+
+    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId, _: &KeyId) -> Result<bool> {
         let is_it = |key: &ApiKey| key.organization == *organization && key.id == *id;
         if !self.working()?.keys.values().any(is_it) {
             return Ok(false);

@@ -118,11 +118,14 @@ async fn a_source_takes_both_secrets_and_both_urls_for_a_time() {
         None,
         "it is shown once"
     );
-    for _ in 0..3 {
-        client
-            .post(&format!("{path}/rotate-token"), json!({"previousExpiresIn": 60}))
-            .await;
-    }
+    let third = client.post(&format!("{path}/rotate-token"), json!({})).await;
+    assert_eq!(third.status, 200);
+    let fourth = client.post(&format!("{path}/rotate-token"), json!({})).await;
+    assert_eq!(
+        (fourth.status, fourth.text("pointer").as_str()),
+        (422, "/previousExpiresIn"),
+        "none is cut short that was promised to last"
+    );
     let source = client.store.tables().sources[&id.parse().unwrap()].clone();
     assert_eq!(source.tokens.len(), 3, "no more than three lead here");
     client

@@ -99,8 +99,7 @@ pub(crate) async fn update<S: Store, C: Clock>(
     revision::check(&conditions, revision)?;
     // Read after the webhook: then the revision tells of any change of them too.
     let mut secrets = app.store.webhook_secrets(&id).await?;
-    let shown_before = serde_json::to_value(View::of(&before).with_what_is_public_of(&secrets));
-    let shown_before = shown_before.unwrap_or_default();
+    let secrets_before = secrets.clone();
     let keeps_headers = settings::keeps_any(&secrets.headers, &patch.headers, &patch.authorization);
     let headers = settings::patched_headers(
         &secrets.headers,
@@ -132,6 +131,9 @@ pub(crate) async fn update<S: Store, C: Clock>(
             view: &view,
             replaced_secrets: if has_new_headers { &["headers"] } else { &[] },
         };
+        let shown_before = View::of(&before)
+            .with_what_is_public_of(&secrets_before)
+            .masked_as(&webhook);
         let entry = caller.entry(
             app.clock.now(),
             Action::WebhookUpdated,

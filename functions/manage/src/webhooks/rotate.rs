@@ -68,14 +68,22 @@ pub(crate) async fn rotate_secret<S: Store, C: Clock>(
     };
     let new = NewSigningSecret::make(rotation.secret, signature)?;
     let now = app.clock.now();
+    let secrets_before = secrets.clone();
     let previous: Vec<TimedSecret> = std::mem::take(&mut secrets.signing);
     secrets.signing = rotated(previous, new.value.clone(), now, overlap);
     let view = View::of(&webhook).with_what_is_public_of(&secrets);
+    let shown_before = View::of(&webhook).with_what_is_public_of(&secrets_before);
     let after = WithSecrets {
         view: &view,
         replaced_secrets: &["secret"],
     };
-    let entry = caller.entry(now, Action::WebhookSecretRotated, &id, Some(&view), Some(&after));
+    let entry = caller.entry(
+        now,
+        Action::WebhookSecretRotated,
+        &id,
+        Some(&shown_before),
+        Some(&after),
+    );
     app.store
         .recording(entry)
         .update_webhook(&webhook, revision, Some(&secrets), false)

@@ -104,6 +104,19 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The same, its URL hidden where it has become a secret: the webhook that it is now is a chat.
+    pub(super) fn masked_as(self, now: &Webhook) -> Self {
+        let is_the_same = *self.url == *now.url.expose().as_str();
+        Self {
+            url: if is_the_same {
+                Cow::Owned(shown_url(now).into_owned())
+            } else {
+                self.url
+            },
+            ..self
+        }
+    }
+
     pub(super) fn with_secret(self, secret: Option<&'a str>) -> Self {
         Self { secret, ..self }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use payload::audit::AuditEntry;
 use payload::{AuditId, OrganizationId};
 
-use super::{Dynamo, key, read, sdk_error, text, write};
+use super::{Dynamo, read, sdk_error, text, write};
 use crate::item::{AuditItem, audit_key};
 use crate::{AuditSpan, AuditTrail, StoreError};
 
@@ -37,15 +37,18 @@ impl AuditTrail for Dynamo {
         span: &AuditSpan,
         limit: u16,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let from = span
+        let mut from = span
             .since
             .map_or_else(|| AuditId::PREFIX.to_owned(), AuditId::first_at_text);
-        let until = span.until.map_or_else(|| BEHIND_ALL.to_owned(), AuditId::first_at_text);
-        let partition = audit_key(organization);
-        let start = span
-            .after
-            .as_ref()
-            .map(|after| key([("pk", partition.as_str()), ("sk", after.as_str())]));
+        let mut until = span.until.map_or_else(|| BEHIND_ALL.to_owned(), AuditId::first_at_text);
+        // The place to go on from narrows the span: as a start key it would have to lie within it, and times may have moved on since.
+        if let Some(after) = span.after.as_ref().map(AuditId::as_str) {
+            if span.newest_first && after < until.as_str() {
+                after.clone_into(&mut until);
+            } else if !span.newest_first && after > from.as_str() {
+                after.clone_into(&mut from);
+            }
+        }
         if from >= until {
             return Ok(Vec::new());
         }
@@ -54,19 +57,22 @@ impl AuditTrail for Dynamo {
             .query()
             .table_name(&self.tables.registry)
             .key_condition_expression("pk = :trail AND sk BETWEEN :from AND :until")
-            .expression_attribute_values(":trail", text(&partition))
+            .expression_attribute_values(":trail", text(audit_key(organization)))
             .expression_attribute_values(":from", text(from))
-            .expression_attribute_values(":until", text(&until))
+            .expression_attribute_values(":until", text(until))
             .scan_index_forward(!span.newest_first)
-            .set_exclusive_start_key(start)
-            .limit(i32::from(limit))
+            // One more: the span holds the place to go on from too.
+            .limit(i32::from(limit).saturating_add(1))
             .into_paginator()
             .items()
             .send();
         let mut entries = Vec::new();
         while entries.len() < usize::from(limit) {
             let Some(item) = pages.next().await else { break };
-            entries.push(AuditEntry::try_from(read::<AuditItem>(item.map_err(sdk_error)?)?)?);
+            let entry = AuditEntry::try_from(read::<AuditItem>(item.map_err(sdk_error)?)?)?;
+            if span.after.as_ref() != Some(&entry.id) {
+                entries.push(entry);
+            }
         }
         Ok(entries)
     }

@@ -21,6 +21,7 @@ mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -85,26 +86,40 @@ impl Dynamo {
         if let Some(entry) = &self.audit {
             writes.push(put(&self.tables.registry, &AuditItem::from(&**entry))?);
         }
-        let outcome = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        let Err(error) = outcome else { return Ok(None) };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
+        let mut tries = CONFLICT_TRIES;
+        loop {
+            let request = self.client.transact_write_items();
+            let Err(error) = request.set_transact_items(Some(writes.clone())).send().await else {
+                return Ok(None);
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+                return Err(sdk_error(error));
+            };
             let reasons: Vec<Option<String>> = canceled
                 .cancellation_reasons()
                 .iter()
                 .map(|reason| reason.code().filter(|code| *code != "None").map(str::to_owned))
                 .collect();
-            if let Some(other) = reasons.iter().flatten().find(|code| *code != "ConditionalCheckFailed") {
+            let Some(other) = reasons.iter().flatten().find(|code| *code != "ConditionalCheckFailed") else {
+                return Ok(Some(reasons));
+            };
+            tries = tries.saturating_sub(1);
+            if other != "TransactionConflict" || tries == 0 {
                 return Err(by_code(other));
             }
-            return Ok(Some(reasons));
+            tokio::time::sleep(conflict_pause()).await;
         }
-        Err(sdk_error(error))
     }
+}
+
+/// How often a transaction is tried that meets another one on the same item, such as the version of an organization's set of webhooks. The
+/// client does not try again by itself: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>.
+const CONFLICT_TRIES: u8 = 6;
+
+/// A pause of 20 to 147 ms, so that those who met do not meet again.
+fn conflict_pause() -> Duration {
+    let [random] = payload::id::random::<1>();
+    Duration::from_millis(20 + u64::from(random) / 2)
 }
 
 fn read<T: DeserializeOwned>(attributes: Attributes) -> Result<T, StoreError> {

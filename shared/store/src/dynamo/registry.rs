@@ -218,8 +218,18 @@ impl KeyRegistry for Dynamo {
         Ok(keys)
     }
 
-    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId) -> Result<bool, StoreError> {
-        let entry = key([("pk", key_refs(organization).as_str()), ("sk", id.as_str())]);
+    async fn key_of(&self, organization: &OrganizationId, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        let entry: Option<KeyRefItem> = self
+            .get(&self.tables.registry, entry_key(organization, id), true)
+            .await?;
+        match entry {
+            Some(entry) => self.key(&entry.hash).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn revoke_key(&self, organization: &OrganizationId, id: &KeyId, by: &KeyId) -> Result<bool, StoreError> {
+        let entry = entry_key(organization, id);
         let found: Option<KeyRefItem> = self.get(&self.tables.registry, entry.clone(), true).await?;
         let Some(KeyRefItem { hash, .. }) = found else {
             return Ok(false);
@@ -228,14 +238,25 @@ impl KeyRegistry for Dynamo {
             .table_name(&self.tables.registry)
             .set_key(Some(entry))
             .condition_expression("attribute_exists(pk)");
+        let is_there = ConditionCheck::builder()
+            .table_name(&self.tables.registry)
+            .set_key(Some(entry_key(organization, by)))
+            .condition_expression("attribute_exists(pk)");
         let writes = vec![
             TransactWriteItem::builder()
                 .delete(gone.build().map_err(built)?)
                 .build(),
             delete(&self.tables.registry, key_key(&hash))?,
+            TransactWriteItem::builder()
+                .condition_check(is_there.build().map_err(built)?)
+                .build(),
         ];
         Ok(self.transact(writes).await?.is_none())
     }
+}
+
+fn entry_key(organization: &OrganizationId, id: &KeyId) -> Attributes {
+    key([("pk", key_refs(organization).as_str()), ("sk", id.as_str())])
 }
 
 pub(super) fn key_key(hash: &str) -> Attributes {

@@ -1,6 +1,9 @@
 //! Sources, their doors, and all secrets.
 
+use std::pin::pin;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use futures::{StreamExt, TryStreamExt, stream};
 use payload::called_url::CalledUrl;
 use payload::key::TimedSecret;
 use payload::source::{Door, Source};
@@ -142,6 +145,9 @@ impl SourceRegistry for Dynamo {
     }
 }
 
+/// How many sources of a list are read at a time: the index holds their ids only.
+const READS_AT_ONCE: usize = 16;
+
 impl Dynamo {
     async fn sources_behind(
         &self,
@@ -162,19 +168,33 @@ impl Dynamo {
             .into_paginator()
             .items()
             .send();
-        let mut sources = Vec::new();
-        while limit.is_none_or(|limit| sources.len() < usize::from(limit)) {
-            let Some(item) = pages.next().await else { break };
+        let ids = stream::poll_fn(move |context| pages.poll_next(context)).map(|item| {
             let SourceKey { id } = serde_dynamo::from_item(item.map_err(sdk_error)?)
                 .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            // The index may still hold what was deleted a moment ago.
-            sources.extend(
-                self.source(&id)
-                    .await?
-                    .filter(|source| source.organization == *organization),
-            );
+            Ok::<_, StoreError>(id)
+        });
+        let mut found = pin!(
+            ids.map_ok(|id| self.listed_source(organization, id))
+                .try_buffered(READS_AT_ONCE)
+        );
+        let mut sources = Vec::new();
+        while limit.is_none_or(|limit| sources.len() < usize::from(limit)) {
+            let Some(source) = found.try_next().await? else { break };
+            sources.extend(source);
         }
         Ok(sources)
+    }
+
+    /// A source that the index names; nothing when it was deleted a moment ago, or when it cannot be read: it must not hide all others.
+    async fn listed_source(&self, organization: &OrganizationId, id: SourceId) -> Result<Option<Source>, StoreError> {
+        match self.source(&id).await {
+            Ok(source) => Ok(source.filter(|source| source.organization == *organization)),
+            Err(error @ StoreError::Unreadable(_)) => {
+                tracing::error!(%organization, source = %id, error_type = error.error_type(), "a stored source cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn remove_called_url(&self, id: &SourceId) -> Result<TransactWriteItem, StoreError> {

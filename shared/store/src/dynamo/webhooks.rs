@@ -269,12 +269,12 @@ impl Webhooks for Dynamo {
             .into_paginator()
             .items()
             .send();
-        let mut items = Vec::new();
-        while items.len() < usize::from(limit) {
+        let mut webhooks = Vec::new();
+        while webhooks.len() < usize::from(limit) {
             let Some(item) = pages.next().await else { break };
-            items.push(item.map_err(sdk_error)?);
+            webhooks.extend(readable(organization, vec![item.map_err(sdk_error)?])?);
         }
-        readable(organization, items)
+        Ok(webhooks)
     }
 
     async fn delete_webhook(&self, webhook: &Webhook, revision: u64) -> Result<(), StoreError> {
