@@ -17,10 +17,11 @@ import threading
 import time
 
 import template
+from flow_operator import operator
 from flow_team import team
 from hubs import EmulatorHub, SamHub
 from lambda_events import Stream
-from policies import Policy, Proxy
+from policies import Bucket, Policy, Proxy
 from standardwebhooks import Webhook
 
 STEPS = 0
@@ -113,8 +114,12 @@ def failures(answer):
 class Flow:
     """The steps, over one hub."""
 
-    def __init__(self, hub, dynamodb, streams):
+    # For the parts that stand in files of their own.
+    sample, signed = staticmethod(sample), staticmethod(signed)
+
+    def __init__(self, hub, dynamodb, streams, bucket):
         self.hub = hub
+        self.bucket = bucket
         self.dynamodb = dynamodb
         self.inbox = Stream(streams, "InboxTable")
         self.events = Stream(streams, "EventsTable")
@@ -144,6 +149,7 @@ class Flow:
         self.replay()
         self.examples()
         team(self, step)
+        operator(self, step)
         self.read_and_delete()
 
     def register(self):
@@ -477,15 +483,16 @@ def main(arguments):
         sys.exit(__doc__)
     hub_class = SamHub if mode == "sam" else EmulatorHub
     document = template.load()
+    bucket = Bucket()
     proxies = {
-        function: Proxy(hub_class.HOST, Policy.of(document, function), endpoint)
+        function: Proxy(hub_class.HOST, Policy.of(document, function), endpoint, bucket)
         for function in template.resources(document, "AWS::Serverless::Function")
     }
     with tempfile.TemporaryFile("w+") as log:
         hub = None
         try:
             hub = hub_class({function: proxy.endpoint for function, proxy in proxies.items()}, log, *rest)
-            flow = Flow(hub, template.client("dynamodb", endpoint), template.client("dynamodbstreams", endpoint))
+            flow = Flow(hub, template.client("dynamodb", endpoint), template.client("dynamodbstreams", endpoint), bucket)
             flow.run()
             denied = {function: proxy.denied for function, proxy in proxies.items() if proxy.denied}
             unused = {function: sorted(proxy.policy.unused()) for function, proxy in proxies.items() if proxy.policy.unused()}

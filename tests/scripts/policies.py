@@ -9,6 +9,7 @@ import http.server
 import json
 import re
 import threading
+import urllib.parse
 
 import template
 from net import http as http_request
@@ -90,6 +91,12 @@ class Policy:
                     return True
         return False
 
+    def allows_s3(self, action, resource):
+        """Whether a statement allows an action on the bucket or its objects."""
+        return any(
+            action in as_list(s["Action"]) and resource in [name_of(r) for r in as_list(s["Resource"])] for s in self.statements
+        )
+
     def unused(self):
         """What the policy grants on tables and nothing has needed. (Streams are read by the event source mapping.)"""
         granted = {
@@ -145,10 +152,41 @@ class Policy:
         return None
 
 
-class Proxy:
-    """A DynamoDB endpoint that asks a policy first."""
+class Bucket:
+    """The bucket of failed records, in memory: as much of S3 as is used."""
 
-    def __init__(self, host, policy, endpoint):
+    NAME = "FailedRecordsBucket"
+
+    def __init__(self):
+        self.objects = {}
+
+    def access(self, method, key):
+        """What a request needs to be allowed: the action and its resource."""
+        action = {"GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}[method] if key else "ListBucket"
+        return f"s3:{action}", f"{self.NAME}/*" if key else self.NAME
+
+    def answer(self, method, key, query, body):
+        """The status and the body of the answer."""
+        if not key:
+            after, limit = query.get("start-after", [""])[0], int(query["max-keys"][0])
+            keys = sorted(k for k in self.objects if k > after)[:limit]
+            contents = "".join(f"<Contents><Key>{k}</Key></Contents>" for k in keys)
+            return 200, f"<ListBucketResult>{contents}</ListBucketResult>".encode()
+        if method == "PUT":
+            self.objects[key] = body
+            return 200, b""
+        if method == "DELETE":
+            self.objects.pop(key, None)
+            return 204, b""
+        if key in self.objects:
+            return 200, self.objects[key]
+        return 404, b"<Error><Code>NoSuchKey</Code></Error>"
+
+
+class Proxy:
+    """An endpoint of DynamoDB, and of S3, that asks a policy first."""
+
+    def __init__(self, host, policy, endpoint, bucket):
         self.policy = policy
         self.denied = []
         proxy = self
@@ -170,6 +208,20 @@ class Proxy:
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
                 status, answered, answer = http_request("POST", endpoint, headers, body)
                 self.answer(status, answer, answered["content-type"], answered.get("x-amz-crc32"))
+
+            def s3(self):
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                url = urllib.parse.urlsplit(self.path)
+                key = urllib.parse.unquote(url.path.removeprefix(f"/{bucket.NAME}").removeprefix("/"))
+                action, resource = bucket.access(self.command, key)
+                if not policy.allows_s3(action, resource):
+                    proxy.denied.append(f"{action} on {resource}")
+                    self.answer(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
+                    return
+                status, answer = bucket.answer(self.command, key, urllib.parse.parse_qs(url.query), body)
+                self.answer(status, answer, "application/xml")
+
+            do_GET = do_PUT = do_DELETE = s3
 
             def answer(self, status, body, content_type, checksum=None):
                 self.send_response(status)

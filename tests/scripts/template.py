@@ -49,6 +49,8 @@ def local_environment(endpoint):
     """What a function needs beside its own environment to run on one machine."""
     return {
         "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+        # The proxy of tests/scripts/policies.py stands for the bucket too.
+        "AWS_ENDPOINT_URL_S3": endpoint,
         # Deliveries may go to plain http on a private address: the sink of the test.
         "HOOKLINE_ALLOW_PRIVATE_DESTINATIONS": "1",
         # Off by default, since CloudWatch bills them.

@@ -15,7 +15,7 @@ use payload::own::{self, News};
 use payload::webhook::{Disabled, DisabledReason, Format, Method, Webhook};
 use payload::{Clock, Event, OrganizationId, WebhookId};
 use serde_dynamo::Item;
-use store::{StoreError, item};
+use store::{StoreError, WebhookSet, item};
 use telemetry::metrics::Outcome;
 use telemetry::{Count, Measured};
 use tokio::sync::Semaphore;
@@ -50,6 +50,8 @@ struct Lane {
 /// Why a delivery is left to `retry` without an attempt.
 #[derive(Debug, Clone, Copy)]
 enum Parked {
+    /// The organization is suspended: `retry` puts it off until that has ended.
+    Suspended,
     Failing,
     Breaker,
     /// Nothing is known of it, and the attempt that is to show how it does takes long.
@@ -65,6 +67,7 @@ enum Parked {
 impl Parked {
     fn reason(self) -> &'static str {
         match self {
+            Self::Suspended => "suspended",
             Self::Failing => "webhook_failing",
             Self::Breaker => "webhook_just_failed",
             Self::Unproven => "webhook_unproven",
@@ -97,11 +100,9 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let (set, recorded) = tokio::join!(self.set(&event.organization), self.parts.store.deliveries_of(&event.id));
         let (set, recorded) = (set?, recorded?);
         let wanted = set
-            .matcher
-            .matching(&event)?
+            .registered
+            .wanting(&set.matcher, &event)?
             .into_iter()
-            .filter_map(|position| set.registered.webhooks.get(position))
-            .filter(|webhook| set.registered.is_live(webhook) && !own::is_about(&event, &webhook.id))
             .enumerate()
             .filter(|(_, webhook)| recorded.iter().all(|delivery| delivery.webhook != webhook.id));
 
@@ -122,8 +123,8 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
         let mut deliveries: FuturesUnordered<_> = deliveries
             .into_iter()
             .map(|(position, webhook, message)| {
-                let failing = set.registered.failing_since(&webhook.id).is_some();
-                self.deliver(&event, webhook, message, failing, position)
+                let parked = self.parked_at_once(&set.registered, webhook, position);
+                self.deliver(&event, webhook, message, parked)
             })
             .collect();
         // All of them to their end: what one meets is no reason to give up the others.
@@ -153,29 +154,38 @@ impl<S: Store, D: Sender, C: Clock> Batch<S, D, C> {
             .await
     }
 
+    /// Why a delivery is left to `retry` before anything is tried.
+    fn parked_at_once(&self, set: &WebhookSet, webhook: &Webhook, position: usize) -> Option<Parked> {
+        if set.suspended {
+            return Some(Parked::Suspended);
+        }
+        if position >= self.parts.settings.most_matches {
+            return Some(Parked::TooManyMatches);
+        }
+        set.failing_since(&webhook.id).map(|_| Parked::Failing)
+    }
+
     /// Brings about a recorded delivery of the event to the webhook: attempted, or parked.
     async fn deliver(
         &self,
         event: &Event,
         webhook: &Webhook,
         message: Message,
-        failing: bool,
-        position: usize,
+        parked: Option<Parked>,
     ) -> Result<(), StoreError> {
         if event.hops >= MAX_HOPS {
             return self.end_loop(event, webhook).await;
         }
-        let parked = if position >= self.parts.settings.most_matches {
-            Parked::TooManyMatches
-        } else if failing {
-            Parked::Failing
-        } else {
-            let attempted = AssertUnwindSafe(self.attempt(event, webhook, &message))
-                .catch_unwind()
-                .await;
-            match attempted.unwrap_or(Ok(Some(Parked::Panic)))? {
-                None => return Ok(()),
-                Some(parked) => parked,
+        let parked = match parked {
+            Some(parked) => parked,
+            None => {
+                let attempted = AssertUnwindSafe(self.attempt(event, webhook, &message))
+                    .catch_unwind()
+                    .await;
+                match attempted.unwrap_or(Ok(Some(Parked::Panic)))? {
+                    None => return Ok(()),
+                    Some(parked) => parked,
+                }
             }
         };
         let mut delivery = self.new_delivery(event, webhook);

@@ -85,6 +85,9 @@ async fn caller<S: Store, C: Clock>(app: &App<S, C>, headers: &HeaderMap) -> Res
     let text = ApiKeyText::from_client(key);
     let hash = text.hash();
     let key = app.store.key(&hash).await?.ok_or(ApiError::Unauthorized)?;
+    if key.suspended {
+        return Err(ApiError::Suspended);
+    }
     let today = app.clock.now().to_zoned(TimeZone::UTC).date();
     // One write a day for each key; what it opens does not depend on it.
     if key.last_used.is_none_or(|day| day < today)

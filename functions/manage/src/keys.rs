@@ -20,9 +20,6 @@ use crate::page::Page;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
-/// The most keys of one organization.
-pub(crate) const MAX_KEYS: usize = 100;
-
 /// A key that is to be.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -93,11 +90,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let name = fields::name(new.name)?;
     let Word(role) = required(new.role, "/role")?;
-    if app.store.keys_of(caller.organization()).await?.len() >= MAX_KEYS {
-        return Err(ApiError::LimitReached {
-            what: "keys",
-            limit: MAX_KEYS,
-        });
+    let limit = app.store.quota(caller.organization()).await?.max_keys();
+    if app.store.keys_of(caller.organization()).await?.len() >= limit {
+        return Err(ApiError::LimitReached { what: "keys", limit });
     }
     let (now, text) = (app.clock.now(), ApiKeyText::generate());
     let key = ApiKey::new(caller.organization().clone(), role, name, &text, now);

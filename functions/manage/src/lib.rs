@@ -42,8 +42,8 @@ use payload::Clock;
 use store::history::WebhookHistory;
 use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
-    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, RawReceipts,
-    Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
+    AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, Quotas,
+    RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
 };
 
 use problem::ApiError;
@@ -52,14 +52,14 @@ pub use settings::{InvalidSettings, PUBLIC_URL_VARIABLE, PublicUrl, Settings};
 /// The longest request body: 256 KiB.
 pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
-/// The most sources of one organization.
-pub const MAX_SOURCES: usize = 1_000;
-
 /// Registers what people describe. Secrets of sources and webhooks are read only to keep them while others take their place, and for the
 /// names of a destination's headers; none is ever shown.
-pub trait Registrations: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys {}
+pub trait Registrations:
+    SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Quotas
+{
+}
 
-impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys> Registrations for T {}
+impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Quotas> Registrations for T {}
 
 /// Follows what happened, and asks for another verification, or another delivery.
 pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists {}

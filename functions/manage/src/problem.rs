@@ -59,6 +59,8 @@ kinds! {
     Unauthorized: "unauthorized", "Unauthorized", UNAUTHORIZED;
     /// The key's role may not do this.
     Forbidden: "forbidden", "Forbidden", FORBIDDEN;
+    /// The operator has suspended the key's organization.
+    Suspended: "suspended", "The organization is suspended", FORBIDDEN;
     /// Not there, or another organization's.
     NotFound: "not-found", "Not found", NOT_FOUND;
     /// The route is there, under other methods.
@@ -110,6 +112,9 @@ pub(crate) enum ApiError {
     /// The key's role may not do this.
     #[error("a key of the role {} may not do this", .0.as_str())]
     Forbidden(Role),
+    /// The key's organization is suspended.
+    #[error("the organization is suspended")]
+    Suspended,
     /// No such route, no such thing, or one of another organization: the same answer for all of them.
     #[error("not found")]
     NotFound,
@@ -224,6 +229,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::Suspended => "suspended",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -252,6 +258,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => Kind::Unauthorized,
             Self::Forbidden(_) => Kind::Forbidden,
+            Self::Suspended => Kind::Suspended,
             Self::NotFound => Kind::NotFound,
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::UnsupportedMediaType => Kind::UnsupportedMediaType,
@@ -280,6 +287,7 @@ impl ApiError {
         let text = match self {
             Self::Unauthorized => "Send a valid API key: Authorization: Bearer hk_….",
             Self::Forbidden(role) => return format!("A key of the role {} may not do this.", role.as_str()),
+            Self::Suspended => "The organization of this key is suspended. Ask the operator of this installation.",
             Self::NotFound => "There is nothing here under this key.",
             Self::MethodNotAllowed => "This resource takes the methods that the header Allow names.",
             Self::UnsupportedMediaType => "Send JSON, with the header Content-Type: application/json.",

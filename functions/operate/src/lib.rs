@@ -1,225 +1,193 @@
-//! For the operator, by direct invocation only: organizations and their first (or a lost) admin key.
+//! For the operator, by direct invocation only: organizations and their first (or a lost) admin key, recovery of a lost stream, erasure.
 //!
 //! ```json
 //! {"action": "createOrganization", "name": "Example Ltd"}
-//! {"action": "createAdminKey", "organization": "org_…", "name": "for the new admin"}
-//! {"action": "getOrganization", "organization": "org_…"}
+//! {"action": "suspendOrganization", "organization": "org_…", "reason": "unpaid"}
+//! {"action": "recoverEvents", "since": "2026-11-22T08:00:00Z"}
+//! {"action": "eraseEntity", "organization": "org_…", "entityType": "person", "entityId": "4711"}
 //! ```
+//!
+//! `docs/OPERATIONS.md` lists every command with its answer. Each is idempotent: repeated, or broken off in the middle, the same command
+//! again completes it. What may take longer than an invocation answers `{"done": false, "next": "…"}`, and the same command with `next`
+//! goes on from there.
 
-#[cfg(test)]
-mod tests;
+mod audit;
+mod command;
+mod erase;
+mod error;
+pub mod failed;
+mod organizations;
+mod progress;
+mod recovery;
+mod redrive;
+mod suspension;
+mod usage;
 
-use jiff::Timestamp;
-use lambda_runtime::Diagnostic;
-use payload::organization::{ApiKey, ApiKeyText, Organization, Role};
-use payload::webhook::MAX_NAME_CHARS;
-use payload::{Clock, KeyId, OrganizationId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use store::{KeyRegistry, Organizations, StoreError};
+use std::time::Duration;
 
-/// What the operator asks for. Unknown actions and fields are errors: a misspelt field must not be a different command.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase", deny_unknown_fields)]
-pub enum Command {
-    /// A new tenant with its first admin key, which is shown only in this answer.
-    #[serde(rename_all = "camelCase")]
-    CreateOrganization {
-        /// Its name for people, at most [`MAX_NAME_CHARS`] characters.
-        name: String,
-    },
-    /// One more admin key, for when the last one is lost. It is shown only in this answer.
-    #[serde(rename_all = "camelCase")]
-    CreateAdminKey {
-        /// The tenant.
-        organization: OrganizationId,
-        /// The key's name for people; `admin` when it has none.
-        #[serde(default)]
-        name: Option<String>,
-    },
-    /// A tenant and the ids of its keys.
-    #[serde(rename_all = "camelCase")]
-    GetOrganization {
-        /// The tenant.
-        organization: OrganizationId,
-    },
+use delivery::Deadline;
+use futures::future::LocalBoxFuture;
+use payload::{Clock, OrganizationId};
+use serde_json::Value;
+use store::{
+    AuditTrail, Deliveries, Erasure, Events, KeyRegistry, Organizations, Receipts, Reverification, Scans, Suspensions,
+    UsageCounts, WebhookSets, Webhooks,
+};
+
+pub use command::Command;
+pub use error::OperateError;
+pub use failed::FailedRecords;
+
+/// What this step may do with the tables.
+pub trait Store:
+    Organizations
+    + KeyRegistry
+    + AuditTrail
+    + Suspensions
+    + UsageCounts
+    + Scans
+    + Erasure
+    + Receipts
+    + Reverification
+    + Events
+    + Deliveries
+    + WebhookSets
+    + Webhooks
+{
 }
 
-/// Why a command was not carried out. Lambda tells it as `{"errorType", "errorMessage"}`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OperateError {
-    /// Not a command, or one with a field that cannot be right.
-    #[error("not a command: {0}")]
-    InvalidCommand(String),
-    /// There is no such organization.
-    #[error("there is no organization {0}")]
-    OrganizationNotFound(OrganizationId),
-    /// The store failed. The log has the cause.
-    #[error("the store failed ({}); the log has the cause", .0.error_type())]
-    Store(#[from] StoreError),
+impl<T> Store for T where
+    T: Organizations
+        + KeyRegistry
+        + AuditTrail
+        + Suspensions
+        + UsageCounts
+        + Scans
+        + Erasure
+        + Receipts
+        + Reverification
+        + Events
+        + Deliveries
+        + WebhookSets
+        + Webhooks
+{
 }
 
-impl OperateError {
-    /// A stable word for `errorType` and the log.
-    #[must_use]
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::InvalidCommand(_) => "InvalidCommand",
-            Self::OrganizationNotFound(_) => "OrganizationNotFound",
-            Self::Store(error) if error.is_transient() => "StoreUnavailable",
-            Self::Store(_) => "StoreFailed",
-        }
-    }
+/// What can be set, with the values that a deployed function has.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many items are read for one step of a long command.
+    pub page: u16,
+    /// Into how many segments a table is parted that is read as a whole; they are read side by side.
+    pub segments: u8,
+    /// How much time of the invocation must be left for another step to begin.
+    pub margin: Duration,
+    /// How many calls of the store are under way at a time.
+    pub concurrency: usize,
 }
 
-impl From<OperateError> for Diagnostic {
-    fn from(error: OperateError) -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Self {
-            error_type: error.error_type().into(),
-            error_message: error.to_string(),
+            page: 500,
+            segments: 4,
+            margin: Duration::from_secs(60),
+            concurrency: 16,
         }
     }
 }
 
 /// Carries out commands.
 #[derive(Debug)]
-pub struct Operate<S, C> {
+pub struct Operate<S, F, C> {
     store: S,
+    failed: F,
     clock: C,
+    settings: Settings,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OrganizationView<'a> {
-    id: &'a OrganizationId,
-    name: &'a str,
-    created_at: Timestamp,
-}
-
-impl<'a> From<&'a Organization> for OrganizationView<'a> {
-    fn from(organization: &'a Organization) -> Self {
+impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
+    /// A function that works on `store`, and on the stream records that could not be handled, at the time of `clock`.
+    pub fn new(store: S, failed: F, clock: C) -> Self {
         Self {
-            id: &organization.id,
-            name: &organization.name,
-            created_at: organization.created_at,
+            store,
+            failed,
+            clock,
+            settings: Settings::default(),
         }
     }
-}
 
-/// What this step may do with the tables.
-pub trait Store: Organizations + KeyRegistry {}
-
-impl<T: Organizations + KeyRegistry> Store for T {}
-
-impl<S: Store, C: Clock> Operate<S, C> {
-    /// A function that works on `store` at the time of `clock`.
-    pub fn new(store: S, clock: C) -> Self {
-        Self { store, clock }
+    /// The same function, set up otherwise.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
-    /// Carries out one command, given as the JSON of a [`Command`]. Answers:
-    ///
-    /// | action | answer |
-    /// |---|---|
-    /// | `createOrganization` | `{"organization": {"id", "name", "createdAt"}, "adminKey": "hk_…", "adminKeyId": "key_…"}` |
-    /// | `createAdminKey` | the same |
-    /// | `getOrganization` | `{"organization": {"id", "name", "createdAt"}, "keys": ["key_…"]}` |
+    /// Carries out one command, given as the JSON of a [`Command`]. What takes longer than there is time before `deadline` answers how to
+    /// go on.
     ///
     /// # Errors
     /// Why it was not carried out.
-    pub async fn handle(&self, command: Value) -> Result<Value, OperateError> {
+    pub async fn handle(&self, command: Value, deadline: Deadline) -> Result<Value, OperateError> {
         let done = match serde_json::from_value(command) {
-            Ok(command) => self.carry_out(command).await,
+            Ok(command) => self.carry_out(command, deadline).await,
             Err(error) => Err(OperateError::InvalidCommand(error.to_string())),
         };
         if let Err(error) = &done {
-            let cause = if let OperateError::Store(cause) = error {
-                cause.to_string()
-            } else {
-                error.to_string()
-            };
             tracing::error!(
                 outcome = "failed",
                 error_type = error.error_type(),
-                error = cause,
+                error = error.cause(),
                 "failed"
             );
         }
         done
     }
 
-    async fn carry_out(&self, command: Command) -> Result<Value, OperateError> {
+    /// The future of a command. Boxed: each of them is deep, and the whole of them side by side deeper than the compiler follows.
+    fn carry_out(&self, command: Command, deadline: Deadline) -> LocalBoxFuture<'_, Result<Value, OperateError>> {
         match command {
-            Command::CreateOrganization { name } => self.create_organization(&name).await,
+            Command::CreateOrganization { name } => Box::pin(async move { self.create_organization(&name).await }),
             Command::CreateAdminKey { organization, name } => {
-                self.create_admin_key(organization, name.as_deref()).await
+                Box::pin(async move { self.create_admin_key(organization, name.as_deref()).await })
             }
-            Command::GetOrganization { organization } => {
-                let organization = self.organization(organization).await?;
-                let keys = self.store.keys_of(&organization.id).await?;
-                let keys: Vec<KeyId> = keys.into_iter().map(|key| key.id).collect();
-                tracing::info!(outcome = "read", action = "getOrganization", organization = %organization.id, "read");
-                Ok(json!({ "organization": OrganizationView::from(&organization), "keys": keys }))
+            Command::ListOrganizations { limit, next } => Box::pin(self.list_organizations(limit, next)),
+            Command::GetOrganization { organization } => Box::pin(self.get_organization(organization)),
+            Command::SuspendOrganization { organization, reason } => {
+                Box::pin(async move { self.suspend(organization, &reason).await })
             }
+            Command::ResumeOrganization { organization, reason } => {
+                Box::pin(async move { self.resume(organization, reason.as_deref()).await })
+            }
+            Command::SetQuota { organization, quota } => Box::pin(self.set_quota(organization, quota)),
+            Command::Usage {
+                organization,
+                since,
+                until,
+            } => Box::pin(self.usage(organization, since, until, deadline)),
+            Command::DeleteOrganization(deletion) => Box::pin(self.delete_organization(deletion, deadline)),
+            Command::RecoverReceipts(recovery) => Box::pin(self.recover_receipts(recovery, deadline)),
+            Command::RecoverEvents(recovery) => Box::pin(self.recover_events(recovery, deadline)),
+            Command::RedriveFailedRecords { next } => Box::pin(self.redrive(next, deadline)),
+            Command::EraseEvent {
+                organization,
+                event,
+                next,
+            } => Box::pin(self.erase_event(organization, event, next, deadline)),
+            Command::EraseEntity(erasure) => Box::pin(self.erase_entity(erasure, deadline)),
         }
     }
 
-    async fn create_organization(&self, name: &str) -> Result<Value, OperateError> {
-        let now = self.clock.now();
-        let organization = Organization {
-            id: OrganizationId::generate(now),
-            name: checked_name(name)?,
-            created_at: now,
-        };
-        let (key, text) = self.admin_key(&organization, None)?;
-        self.store
-            .create_organization(&organization, &key, &text.hash())
-            .await?;
-        tracing::info!(outcome = "created", action = "createOrganization", organization = %organization.id, key = %key.id, "created");
-        Ok(answer(&organization, &key, &text))
-    }
-
-    async fn create_admin_key(&self, id: OrganizationId, name: Option<&str>) -> Result<Value, OperateError> {
-        let organization = self.organization(id).await?;
-        let (key, text) = self.admin_key(&organization, name)?;
-        self.store
-            .add_key(&key, &text.hash())
-            .await
-            .map_err(|error| match error {
-                // It was deleted between the two calls.
-                StoreError::Conflict => OperateError::OrganizationNotFound(organization.id.clone()),
-                other => OperateError::Store(other),
-            })?;
-        tracing::info!(outcome = "created", action = "createAdminKey", organization = %organization.id, key = %key.id, "created");
-        Ok(answer(&organization, &key, &text))
-    }
-
-    async fn organization(&self, id: OrganizationId) -> Result<Organization, OperateError> {
+    /// An organization that must be there.
+    async fn organization(&self, id: OrganizationId) -> Result<payload::organization::Organization, OperateError> {
         self.store
             .organization(&id)
             .await?
             .ok_or(OperateError::OrganizationNotFound(id))
     }
 
-    fn admin_key(&self, organization: &Organization, name: Option<&str>) -> Result<(ApiKey, ApiKeyText), OperateError> {
-        let text = ApiKeyText::generate();
-        let name = checked_name(name.unwrap_or("admin"))?;
-        let key = ApiKey::new(organization.id.clone(), Role::Admin, name, &text, self.clock.now());
-        Ok((key, text))
+    /// Whether there is time for another step.
+    fn may_go_on(&self, deadline: &Deadline) -> bool {
+        deadline.allows(self.settings.margin)
     }
-}
-
-/// The one place where an admin key leaves us.
-fn answer(organization: &Organization, key: &ApiKey, text: &ApiKeyText) -> Value {
-    json!({ "organization": OrganizationView::from(organization), "adminKey": text.expose(), "adminKeyId": key.id })
-}
-
-fn checked_name(name: &str) -> Result<String, OperateError> {
-    let name = name.trim();
-    let characters = name.chars().count();
-    if characters == 0 || characters > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        let problem = format!("name: must have 1 to {MAX_NAME_CHARS} characters, none of them a control character");
-        return Err(OperateError::InvalidCommand(problem));
-    }
-    Ok(name.to_owned())
 }

@@ -18,6 +18,9 @@ use crate::{MAX_HEAD_BYTES, Refusal};
 /// After how many seconds a sender may try again when we could not store its request.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+/// After how many seconds a sender may try again whose source's organization is suspended.
+const SUSPENDED_RETRY_AFTER_SECONDS: &str = "3600";
+
 /// The receipt is stored: the source's success status with the receipt's id, and nothing but the status where that is 204.
 pub(crate) fn stored(id: &ReceiptId, success_status: u16) -> Response<Body> {
     let status = StatusCode::from_u16(success_status)
@@ -86,9 +89,13 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
         response = allowing(response, allowed);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = match refusal {
+            Refusal::Suspended => SUSPENDED_RETRY_AFTER_SECONDS,
+            _ => RETRY_AFTER_SECONDS,
+        };
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            .insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }
     response
 }
@@ -101,6 +108,12 @@ fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str, Strin
             "not-found",
             "Not found",
             "There is no receiving URL of this form.".to_owned(),
+        ),
+        Refusal::Suspended => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "suspended",
+            "Suspended",
+            "This receiving URL takes no requests for now. Nothing was stored. Send it again later.".to_owned(),
         ),
         Refusal::Method { .. } => (
             StatusCode::METHOD_NOT_ALLOWED,

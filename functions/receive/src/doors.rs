@@ -55,6 +55,7 @@ mod tests {
             source: SourceId::generate(at),
             organization: OrganizationId::generate(at),
             enabled: true,
+            suspended: false,
             methods: vec!["POST".into()],
             required: Vec::new(),
             credentials: Vec::new(),

@@ -63,6 +63,9 @@ pub(crate) enum Refusal {
     /// No such token, not even the form of one, or its source takes no requests: a stranger is not told which.
     #[error("no source takes requests under this token")]
     UnknownToken,
+    /// The organization of the source is suspended.
+    #[error("the organization is suspended")]
+    Suspended,
     /// The provider does not use this method.
     #[error("the source does not take this method")]
     Method {
@@ -99,6 +102,7 @@ impl Refusal {
     fn error_type(&self) -> &'static str {
         match self {
             Self::UnknownToken => "unknown_token",
+            Self::Suspended => "suspended",
             Self::Method { .. } => "method_not_allowed",
             Self::MissingHeader { .. } => "missing_header",
             Self::MissingParameter { .. } => "missing_parameter",
@@ -144,7 +148,7 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
     /// | 405 | a method that the provider does not use; `Allow` names those it uses |
     /// | 413 | the body is longer than [`MAX_BODY_BYTES`], or than 350 KB after compression |
     /// | 431 | headers and query string are longer than [`MAX_HEAD_BYTES`] |
-    /// | 503 | the store failed; `Retry-After` says when to send again |
+    /// | 503 | the store failed, or the organization is suspended; `Retry-After` says when to send again |
     ///
     /// # Errors
     /// None: every outcome is an answer.
@@ -204,6 +208,9 @@ impl<S: Doors + Inbox, C: Clock> Receive<S, C> {
             .await?
             .filter(|door| door.enabled && door.expires_at.is_none_or(|end| now < end))
             .ok_or(Refusal::UnknownToken)?;
+        if door.suspended {
+            return Err(Refusal::Suspended);
+        }
         let door = Arc::new(door);
         self.doors.put(hash, Arc::clone(&door), now);
         Ok((token, door))

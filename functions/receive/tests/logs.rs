@@ -67,6 +67,7 @@ async fn each_request_is_one_line_and_none_holds_the_token_or_the_body() {
         source: SourceId::generate(Timestamp::UNIX_EPOCH),
         organization: OrganizationId::generate(Timestamp::UNIX_EPOCH),
         enabled: true,
+        suspended: false,
         methods: vec!["POST".into()],
         required: vec!["webhook-signature".into()],
         credentials: Vec::new(),

@@ -50,7 +50,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         let Some(webhook) = live(&set, webhook) else {
             return events;
         };
-        if !webhook.format.is_chat() || !is_much(webhook, events.len()) {
+        if set.suspended || !webhook.format.is_chat() || !is_much(webhook, events.len()) {
             return events;
         }
         let mut singly = Vec::new();

@@ -153,6 +153,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         delivery: &mut Delivery,
     ) -> Result<(), StoreError> {
         let set = self.set(page, &delivery.organization).await?;
+        if set.suspended {
+            return self.put_off(delivery).await;
+        }
         let Some(webhook) = live(&set, &delivery.webhook) else {
             return self.cancel(delivery).await;
         };
@@ -295,6 +298,16 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         if self.write(delivery, trace, None).await? {
             self.count(|summary| summary.set_aside += 1);
             self.measured.count(Count::Deliveries(Outcome::Parked));
+        }
+        Ok(())
+    }
+
+    /// Puts off a delivery of a suspended organization: it is looked at again later, and no attempt is counted.
+    async fn put_off(&self, delivery: &mut Delivery) -> Result<(), StoreError> {
+        delivery.next_attempt = Some(later(self.parts.clock.now(), self.parts.settings.set_aside_for));
+        tracing::info!(organization = %delivery.organization, event = %delivery.event, webhook = %delivery.webhook, outcome = "suspended", "delivery put off");
+        if self.write(delivery, None, None).await? {
+            self.count(|summary| summary.set_aside += 1);
         }
         Ok(())
     }

@@ -3,15 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use operate::Operate;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use store::clock::SystemClock;
 
 use super::files::Credentials;
+use super::operate::{invoke, open};
 use super::{CliError, KeyArgs};
-use crate::engine::{Engine, EngineError};
-use crate::hub;
 use crate::template::Template;
 
 pub(super) async fn run(arguments: &KeyArgs, folder: &Path, out: &mut (impl Write + Send)) -> Result<(), CliError> {
@@ -27,17 +24,9 @@ pub(super) async fn run(arguments: &KeyArgs, folder: &Path, out: &mut (impl Writ
         )));
     };
     let template = Template::bundled()?;
-    // The hub may be running: SQLite keeps the two apart.
-    let engine = Engine::open_beside(folder, &template)
-        .await
-        .map_err(|error| match error {
-            EngineError::File { .. } => CliError::Failed(format!("{} holds no hub: start one first", folder.display())),
-            other => other.into(),
-        })?;
-    let made = hub::store_of(&engine, &template, "operate");
-    let made = Operate::new(made?, SystemClock)
-        .handle(json!({"action": "createAdminKey", "organization": organization, "name": arguments.name}))
-        .await;
+    let engine = open(folder, &template).await?;
+    let command = json!({"action": "createAdminKey", "organization": organization, "name": arguments.name});
+    let made = invoke(&engine, &template, folder, command).await;
     engine.close().await;
     let key = made?
         .get("adminKey")

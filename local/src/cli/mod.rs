@@ -2,6 +2,7 @@
 
 mod files;
 mod key;
+mod operate;
 mod send;
 mod serve;
 
@@ -65,6 +66,8 @@ enum Command {
     Send(SendArgs),
     /// Makes one more admin key, for when the first one is lost.
     Key(KeyArgs),
+    /// Gives a command to `operate`, as docs/OPERATIONS.md lists them, and prints its answer.
+    Operate(OperateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +145,12 @@ struct KeyArgs {
     name: String,
 }
 
+#[derive(Debug, Args)]
+struct OperateArgs {
+    /// The command: `{"action": …}`.
+    command: String,
+}
+
 /// Why a command failed, in words for the person who gave it.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -156,7 +165,7 @@ pub enum CliError {
     Engine(#[from] EngineError),
     /// `operate` did not carry out a command.
     #[error("operate: {0}")]
-    Operate(#[from] operate::OperateError),
+    Operate(#[from] ::operate::OperateError),
     /// The output, a file or a port failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -173,6 +182,7 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CliError
     match cli.command {
         None => serve::run(cli.serve, &cli.data, out).await,
         Some(Command::Send(arguments)) => send::run(&arguments, &cli.data, out).await,
+        Some(Command::Operate(arguments)) => operate::run(&arguments, &cli.data, out).await,
         Some(Command::Key(arguments)) => key::run(&arguments, &cli.data, out).await,
     }
 }

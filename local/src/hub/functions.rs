@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use verify::Verify;
 use super::{HubError, HubOptions};
 use crate::engine::Engine;
 use crate::front::{HttpHandler, Integration};
-use crate::pump::{Handler, HandlerError};
+use crate::pump::{FailureDestination, Handler, HandlerError};
 use crate::template::Template;
 
 /// The hub's clock as a type with a name: a function over `Arc<dyn Clock>` itself is beyond what the compiler can prove to be `Send`.
@@ -56,7 +57,9 @@ pub(super) struct Functions {
     /// Behind the schedule, by the name of its binary.
     pub(super) scheduled: BTreeMap<&'static str, ScheduledHandler>,
     /// Invoked directly.
-    pub(super) operate: Operate<Dynamo, SharedClock>,
+    pub(super) operate: Operate<Dynamo, FailureDestination, SharedClock>,
+    /// How long an invocation of `operate` may take.
+    pub(super) operate_timeout: Duration,
 }
 
 /// Wires all functions of the template.
@@ -65,6 +68,7 @@ pub(super) fn wire(
     template: &Template,
     options: &HubOptions,
     url: &str,
+    failed: &Path,
 ) -> Result<Functions, HubError> {
     let clock = || SharedClock(Arc::clone(&options.clock));
     let metrics = || options.metrics.clone();
@@ -135,7 +139,9 @@ pub(super) fn wire(
         ],
         streams: BTreeMap::from([("verify", verify_handler), ("fan-out", fan_out_handler)]),
         scheduled: BTreeMap::from([("retry", retry_handler)]),
-        operate: Operate::new(store("operate")?, clock()),
+        operate: Operate::new(store("operate")?, FailureDestination::new(failed), clock())
+            .with_settings(options.operate.clone()),
+        operate_timeout: timeout("operate")?,
     })
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use delivery::Deadline;
 use delivery::client::ClientError;
 use operate::OperateError;
 use payload::Clock;
@@ -31,6 +32,9 @@ use crate::{front, loopback};
 /// The port of the front, when none is asked for.
 pub const DEFAULT_PORT: u16 = 8080;
 
+/// The folder of the failed records, in the folder of the data.
+pub(crate) const FAILED_FOLDER: &str = "failed";
+
 /// What can be chosen.
 #[derive(Clone)]
 pub struct HubOptions {
@@ -52,6 +56,8 @@ pub struct HubOptions {
     pub fan_out: fan_out::Settings,
     /// How `retry` works; its retry schedule too.
     pub retry: retry::Settings,
+    /// How `operate` works.
+    pub operate: operate::Settings,
     /// The pauses between attempts at a batch of stream records.
     pub backoff: Backoff,
     /// Whether the schedule ticks by itself. A test may rather call [`Hub::tick`].
@@ -79,6 +85,7 @@ impl HubOptions {
             authorities: Vec::new(),
             fan_out: fan_out::Settings::default(),
             retry: retry::Settings::default(),
+            operate: operate::Settings::default(),
             backoff: Backoff::default(),
             ticking: true,
             failed: None,
@@ -138,7 +145,8 @@ pub struct Hub {
     url: String,
     failed: PathBuf,
     store: Dynamo,
-    operate: operate::Operate<Dynamo, SharedClock>,
+    operate: operate::Operate<Dynamo, FailureDestination, SharedClock>,
+    operate_timeout: Duration,
     pumps: Arc<Vec<Pump>>,
     ticker: Arc<Ticker>,
     stop: watch::Sender<bool>,
@@ -168,7 +176,8 @@ impl Hub {
             streams,
             scheduled,
             operate,
-        } = wire(&engine, template, &options, &url)?;
+            operate_timeout,
+        } = wire(&engine, template, &options, &url, &failed)?;
         let pumps = Arc::new(start_pumps(&engine, &options, &failed, streams).await?);
         let ticker = Arc::new(Ticker {
             scheduled: schedules(template, scheduled)?,
@@ -190,6 +199,7 @@ impl Hub {
             failed,
             store,
             operate,
+            operate_timeout,
             pumps,
             ticker,
             stop,
@@ -238,7 +248,15 @@ impl Hub {
     /// # Errors
     /// Why it was not carried out.
     pub async fn operate(&self, command: Value) -> Result<Value, OperateError> {
-        self.operate.handle(command).await
+        self.operate_within(command, self.operate_timeout).await
+    }
+
+    /// The same, with so much time until the invocation would be cut off.
+    ///
+    /// # Errors
+    /// Why it was not carried out.
+    pub async fn operate_within(&self, command: Value, time: Duration) -> Result<Value, OperateError> {
+        self.operate.handle(command, Deadline::after(time)).await
     }
 
     /// Whether nothing was ever made here: no organization, so that nobody has a key.
@@ -358,7 +376,7 @@ async fn serve(
 fn failed_folder(options: &HubOptions) -> std::io::Result<PathBuf> {
     let folder = match (&options.failed, &options.data) {
         (Some(folder), _) => folder.clone(),
-        (None, Data::Dir(folder)) => folder.join("failed"),
+        (None, Data::Dir(folder)) => folder.join(FAILED_FOLDER),
         (None, Data::Memory) => {
             let name = format!("hookline-failed-{}", hex::encode(payload::id::random::<8>()));
             return Ok(std::env::temp_dir().join(name));

@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use operate::FailedRecords;
+use operate::failed::FailedRecordsError;
 use serde_json::{Value, json};
 
 /// Why a batch was given up.
@@ -89,6 +91,69 @@ impl FailureDestination {
         written.map_err(std::io::Error::other)??;
         Ok(path)
     }
+}
+
+impl FailedRecords for FailureDestination {
+    async fn list(&self, after: Option<&str>, limit: u16) -> Result<Vec<String>, FailedRecordsError> {
+        let folder = self.folder.clone();
+        let listed = tokio::task::spawn_blocking(move || {
+            let mut names = Vec::new();
+            names_below(&folder, "", &mut names).map(|()| names)
+        });
+        let mut names = listed.await.map_err(std::io::Error::other).flatten().map_err(failed)?;
+        names.retain(|name| after.is_none_or(|after| name.as_str() > after));
+        names.sort_unstable();
+        names.truncate(usize::from(limit));
+        Ok(names)
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FailedRecordsError> {
+        match tokio::fs::read(self.folder.join(name)).await {
+            Ok(document) => Ok(Some(document)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn write(&self, name: &str, document: Vec<u8>) -> Result<(), FailedRecordsError> {
+        // Beside it first: a document is whole whenever somebody reads it.
+        let (path, beside) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let written = tokio::task::spawn_blocking(move || {
+            std::fs::remove_file(&beside).ok();
+            write_durably(&beside, &document)?;
+            std::fs::rename(&beside, &path)
+        });
+        written.await.map_err(std::io::Error::other).flatten().map_err(failed)
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), FailedRecordsError> {
+        match tokio::fs::remove_file(self.folder.join(name)).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> FailedRecordsError {
+    FailedRecordsError(error.kind().to_string())
+}
+
+/// The names of the documents below a folder, as those of objects: with slashes. There are none where there is no folder.
+fn names_below(folder: &Path, prefix: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            names_below(&entry.path(), &format!("{name}/"), names)?;
+        } else if name.ends_with(".json") {
+            names.push(name);
+        }
+    }
+    Ok(())
 }
 
 fn write_durably(path: &Path, text: &[u8]) -> std::io::Result<()> {

@@ -10,7 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{random, token_hash};
+use crate::webhook::MAX_WEBHOOKS;
 use crate::{KeyId, OrganizationId};
+
+/// The most sources of one organization, unless its quota says otherwise.
+pub const MAX_SOURCES: usize = 1_000;
+
+/// The most API keys of one organization, unless its quota says otherwise.
+pub const MAX_KEYS: usize = 100;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +28,58 @@ pub struct Organization {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Why and since when it is suspended, while it is.
+    pub suspension: Option<Suspension>,
+    /// How much it may register.
+    pub quota: Quota,
+}
+
+/// Nothing is taken from or sent for a suspended organization. What it has is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// How much an organization may register, where that is otherwise than for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// The most sources; [`MAX_SOURCES`] where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
+    /// The most webhooks; [`MAX_WEBHOOKS`] where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<u32>,
+    /// The most API keys; [`MAX_KEYS`] where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u32>,
+}
+
+impl Quota {
+    /// The most sources.
+    #[must_use]
+    pub fn max_sources(&self) -> usize {
+        or_default(self.sources, MAX_SOURCES)
+    }
+
+    /// The most webhooks.
+    #[must_use]
+    pub fn max_webhooks(&self) -> usize {
+        or_default(self.webhooks, MAX_WEBHOOKS)
+    }
+
+    /// The most API keys.
+    #[must_use]
+    pub fn max_keys(&self) -> usize {
+        or_default(self.keys, MAX_KEYS)
+    }
+}
+
+fn or_default(limit: Option<u32>, default: usize) -> usize {
+    limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(default))
 }
 
 /// What is kept of an API key: never the key itself.
@@ -40,6 +99,8 @@ pub struct ApiKey {
     pub prefix: String,
     /// The last day (in UTC) on which it opened something.
     pub last_used: Option<Date>,
+    /// Whether its organization is suspended: then it opens nothing.
+    pub suspended: bool,
 }
 
 impl ApiKey {
@@ -54,6 +115,7 @@ impl ApiKey {
             created_at: now,
             prefix: text.prefix().to_owned(),
             last_used: None,
+            suspended: false,
         }
     }
 }

@@ -143,6 +143,7 @@ impl<'a> Effective<'a> {
             source: self.source.id.clone(),
             organization: self.source.organization.clone(),
             enabled: self.source.enabled,
+            suspended: false,
             methods: self.preset.methods.clone(),
             required: self.scheme.required(),
             credentials: self.scheme.credentials(),
@@ -227,6 +228,8 @@ pub struct Door {
     pub organization: OrganizationId,
     /// Whether requests are taken.
     pub enabled: bool,
+    /// Whether its organization is suspended: then senders are asked to come again later.
+    pub suspended: bool,
     /// The methods that the provider uses.
     pub methods: Vec<String>,
     /// What a request cannot be verified without, as [`Scheme::required`] names it; it is refused before anything is written.

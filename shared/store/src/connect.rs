@@ -81,8 +81,6 @@ pub enum ConnectError {
 /// # Errors
 /// What is missing.
 pub fn dynamo_from_env() -> Result<Dynamo, ConnectError> {
-    let optional = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let required = |name: &'static str| optional(name).ok_or(ConnectError::Missing(name));
     let table = |name: &str| optional(name).unwrap_or_default();
     let days = |name: &'static str, default: u16| match optional(name) {
         None => Ok(default),
@@ -92,15 +90,8 @@ pub fn dynamo_from_env() -> Result<Dynamo, ConnectError> {
             .filter(|days| (1..=3650).contains(days))
             .ok_or(ConnectError::NotDays(name)),
     };
-    let credentials = Credentials::new(
-        required("AWS_ACCESS_KEY_ID")?,
-        required("AWS_SECRET_ACCESS_KEY")?,
-        optional("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
     let endpoint = optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL"));
-    let client = client(&required("AWS_REGION")?, credentials, endpoint.as_deref())?;
+    let client = client(&required("AWS_REGION")?, credentials_from_env()?, endpoint.as_deref())?;
     let tables = Tables {
         inbox: table("INBOX_TABLE"),
         receipts: table("RECEIPTS_TABLE"),
@@ -119,17 +110,52 @@ pub fn dynamo_from_env() -> Result<Dynamo, ConnectError> {
     Ok(Dynamo::new(client, tables, retention))
 }
 
+/// A variable of the environment that may be missing; an empty one counts as missing.
+#[must_use]
+pub fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable of the environment that must be there.
+///
+/// # Errors
+/// [`ConnectError::Missing`].
+pub fn required(name: &'static str) -> Result<String, ConnectError> {
+    optional(name).ok_or(ConnectError::Missing(name))
+}
+
+/// The credentials that Lambda puts into the environment.
+///
+/// # Errors
+/// [`ConnectError::Missing`].
+pub fn credentials_from_env() -> Result<Credentials, ConnectError> {
+    Ok(Credentials::new(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        optional("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    ))
+}
+
+/// What reaches AWS, or another endpoint that speaks its protocols, plain http among them.
+///
+/// # Errors
+/// [`ConnectError::Roots`].
+pub fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, ConnectError> {
+    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+        Ok(Builder::new().build_http())
+    } else {
+        https_client()
+    }
+}
+
 /// A client for one region, or for another endpoint that speaks the same protocol.
 ///
 /// # Errors
 /// [`ConnectError::Roots`].
 pub fn client(region: &str, credentials: Credentials, endpoint: Option<&str>) -> Result<Client, ConnectError> {
-    let http = if endpoint.is_some_and(|url| url.starts_with("http://")) {
-        Builder::new().build_http()
-    } else {
-        https_client()?
-    };
-    Ok(client_over(region, credentials, endpoint, http))
+    Ok(client_over(region, credentials, endpoint, http_client(endpoint)?))
 }
 
 /// A client over a given HTTP client: how an embedded engine is reached without a network.

@@ -11,15 +11,17 @@ mod error;
 pub mod history;
 pub mod item;
 pub mod lists;
+mod operator;
 pub mod stream;
 mod traits;
 
 pub use connect::Tables;
 pub use dynamo::Dynamo;
 pub use error::StoreError;
+pub use operator::{Erasure, Found, OutcomeKey, ReceiptKey, Scans, Segment, Span, Suspensions, Usage, UsageCounts};
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
     IdempotentRequest, IdempotentRequests, Inbox, JobDesk, JobLease, JobQueue, Jobs, KeyRegistry, Keys, Lease, Moment,
-    Organizations, PutEvent, RawReceipts, Receipts, Redelivery, Reverification, RunningJob, Secrets, SourceHealthLog,
-    SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
+    Organizations, PutEvent, Quotas, RawReceipts, Receipts, Redelivery, Reverification, RunningJob, Secrets,
+    SourceHealthLog, SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
 };

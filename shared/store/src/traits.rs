@@ -9,14 +9,16 @@ use jiff::civil::Date;
 use payload::audit::AuditEntry;
 use payload::called_url::{CalledUrl, InvalidCalledUrl};
 use payload::delivery::{Delivery, DeliveryStatus};
+use payload::event::BrokenEvent;
+use payload::filter::Matcher;
 use payload::job::{Job, Position};
 use payload::key::TimedSecret;
-use payload::organization::{ApiKey, Organization};
+use payload::organization::{ApiKey, Organization, Quota, Suspension};
 use payload::receipt::ReceiptOutcome;
 use payload::source::{Door, Source};
 use payload::source_health::{Again, HealthNote, SourceHealth};
 use payload::webhook::{Disabled, Health, Webhook, WebhookSecrets};
-use payload::{AuditId, Event, EventId, JobId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId};
+use payload::{AuditId, Event, EventId, JobId, KeyId, OrganizationId, Receipt, ReceiptId, SourceId, WebhookId, own};
 use secrecy::ExposeSecret;
 
 use crate::StoreError;
@@ -173,6 +175,8 @@ pub struct WebhookSet {
     pub webhooks: Arc<Vec<Webhook>>,
     /// How those do of which there is something to say: who fails leaves the fast lane, who is disabled gets nothing.
     pub health: HashMap<WebhookId, Health>,
+    /// Whether the organization is suspended: nothing is sent to any of them, and nothing is lost meanwhile.
+    pub suspended: bool,
 }
 
 impl WebhookSet {
@@ -181,6 +185,18 @@ impl WebhookSet {
     pub fn is_live(&self, webhook: &Webhook) -> bool {
         let health = self.health.get(&webhook.id);
         webhook.enabled && health.is_none_or(|health| health.disabled.is_none())
+    }
+
+    /// The webhooks that are to get an event, in their order, by the matcher that was made of them.
+    ///
+    /// # Errors
+    /// When the stored parts of the event do not fit together.
+    pub fn wanting(&self, matcher: &Matcher, event: &Event) -> std::result::Result<Vec<&Webhook>, BrokenEvent> {
+        let positions = matcher.matching(event)?.into_iter();
+        Ok(positions
+            .filter_map(|position| self.webhooks.get(position))
+            .filter(|webhook| self.is_live(webhook) && !own::is_about(event, &webhook.id))
+            .collect())
     }
 
     /// Since when a webhook has been failing, as far as it was noted.
@@ -472,7 +488,7 @@ pub trait Keys: Send + Sync {
 
 /// Makes, lists and revokes API keys. (registry: transactions; `Query` and `GetItem` for lists)
 pub trait KeyRegistry: Send + Sync {
-    /// Adds a key to an organization that exists; [`StoreError::Conflict`] when it does not.
+    /// Adds a key to an organization that exists and is suspended if, and only if, the key is; otherwise [`StoreError::Conflict`].
     fn add_key(&self, key: &ApiKey, key_hash: &str) -> impl Future<Output = Result<()>> + Send;
     /// The keys of an organization, oldest first.
     fn keys_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<ApiKey>>> + Send;
@@ -560,8 +576,30 @@ pub trait IdempotentRequests: Send + Sync {
     fn abandon(&self, request: &IdempotentRequest) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Makes and reads tenants. (registry: `PutItem`, `GetItem`; only `operate` may write)
+/// Reads how much an organization may register. (registry: `GetItem` on the organization)
+pub trait Quotas: Send + Sync {
+    /// Its quota; that of all where the organization is not there.
+    fn quota(&self, organization: &OrganizationId) -> impl Future<Output = Result<Quota>> + Send;
+}
+
+/// Makes, changes and reads tenants. (registry: transactions, `GetItem`, `Query`; only `operate` may write)
 pub trait Organizations: Send + Sync {
+    /// The ids of at most `limit` organizations, oldest first and, with `after`, behind that one.
+    fn organizations_after(
+        &self,
+        after: Option<&OrganizationId>,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<OrganizationId>>> + Send;
+    /// Says whether an organization is suspended, in its own item alone. [`StoreError::Conflict`] when it is not there.
+    fn set_suspension(
+        &self,
+        organization: &OrganizationId,
+        suspension: Option<&Suspension>,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Says how much an organization may register. [`StoreError::Conflict`] when it is not there.
+    fn set_quota(&self, organization: &OrganizationId, quota: &Quota) -> impl Future<Output = Result<()>> + Send;
+    /// Deletes an organization's own item, as the last of all that it had. [`StoreError::Conflict`] when it is not there.
+    fn delete_organization(&self, organization: &OrganizationId) -> impl Future<Output = Result<()>> + Send;
     /// Stores a new organization with its first key, all or nothing.
     fn create_organization(
         &self,

@@ -13,7 +13,7 @@ use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
 use payload::job::{Job, JobFailure, JobKind, JobStatus};
 use payload::key::TimedSecret;
-use payload::organization::{ApiKey, Organization, Role};
+use payload::organization::{ApiKey, Organization, Quota, Role, Suspension};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source, TokenHash};
 use payload::source_health::{LastRejection, SourceHealth};
@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use store::history::WebhookWas;
 use store::item::{
     AuditItem, DeliveryItem, DoorItem, EventItem, HealthItem, IdempotencyItem, JobItem, KeyItem, KeyRefItem, LeaseItem,
-    OrganizationItem, OutcomeItem, ReceiptItem, RunningJobItem, SecretsItem, SourceHealthItem, SourceItem, VersionItem,
-    WebhookItem, WebhookWasItem,
+    ListedOrganizationItem, OrganizationItem, OutcomeItem, ReceiptItem, RunningJobItem, SecretsItem, SourceHealthItem,
+    SourceItem, SuspendedItem, VersionItem, WebhookItem, WebhookWasItem,
 };
 use store::{IdempotentRequest, RunningJob, StoreError};
 
@@ -270,6 +270,15 @@ fn registrations_v1() {
     check("door-ending-v1", &DoorItem::new(&door(), &ending).unwrap(), |item| {
         Door::try_from(item).unwrap().expires_at == Some(at())
     });
+    let closed = Door {
+        suspended: true,
+        ..door()
+    };
+    check("door-suspended-v1", &DoorItem::new(&closed, &token).unwrap(), |item| {
+        Door::try_from(item).unwrap() == closed
+    });
+    let suspended = SuspendedItem::new(&id("org_"), at());
+    check("suspended-v1", &suspended, |item| item == suspended);
     let door = DoorItem::new(&handshake_door(), &token).unwrap();
     check("door-handshake-v1", &door, |item| {
         Door::try_from(item).unwrap() == handshake_door()
@@ -407,9 +416,40 @@ fn registry_v1() {
         id: id("org_"),
         name: "Example".into(),
         created_at: at(),
+        suspension: None,
+        quota: Quota::default(),
     };
-    check("organization-v1", &OrganizationItem::from(&organization), |item| {
-        Organization::try_from(item).unwrap() == organization
+    check(
+        "organization-v1",
+        &OrganizationItem::try_from(&organization).unwrap(),
+        |item| Organization::try_from(item).unwrap() == organization,
+    );
+    let suspension = Suspension {
+        at: at(),
+        reason: "unpaid".into(),
+    };
+    let suspended = Organization {
+        suspension: Some(suspension),
+        quota: Quota {
+            sources: Some(5),
+            webhooks: None,
+            keys: Some(0),
+        },
+        ..organization.clone()
+    };
+    check(
+        "organization-suspended-v1",
+        &OrganizationItem::try_from(&suspended).unwrap(),
+        |item| Organization::try_from(item).unwrap() == suspended,
+    );
+    let listed = ListedOrganizationItem::new(&organization.id);
+    check("organization-listed-v1", &listed, |item| item == listed);
+    let closed = ApiKey {
+        suspended: true,
+        ..api_key()
+    };
+    check("key-suspended-v1", &KeyItem::new(&closed, &"11".repeat(32)), |item| {
+        ApiKey::try_from(item).unwrap() == closed
     });
     check("key-v1", &KeyItem::new(&api_key(), &"11".repeat(32)), |item| {
         ApiKey::try_from(item).unwrap() == api_key()

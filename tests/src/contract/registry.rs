@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use payload::audit::{Actor, AuditEntry};
-use payload::organization::{ApiKey, ApiKeyText, Organization, Role};
+use payload::organization::{ApiKey, ApiKeyText, Organization, Quota, Role};
 use payload::{AuditId, KeyId, OrganizationId};
 use store::{
     AuditSpan, AuditTrail, Begun, Dynamo, IdempotentRequest, IdempotentRequests, KeyRegistry, Keys, Organizations,
@@ -18,6 +18,8 @@ pub(super) async fn organizations_and_keys(store: &Dynamo) {
         id: OrganizationId::generate(now()),
         name: "Example".into(),
         created_at: now(),
+        suspension: None,
+        quota: Quota::default(),
     };
     let (first_text, second_text) = (ApiKeyText::generate(), ApiKeyText::generate());
     let key = |name: &str, text| ApiKey::new(organization.id.clone(), Role::Admin, name.into(), text, now());
@@ -115,6 +117,8 @@ pub(super) async fn a_change_and_its_entry_in_the_trail_are_one_write(store: &Dy
         id: OrganizationId::generate(now()),
         name: "Example".into(),
         created_at: now(),
+        suspension: None,
+        quota: Quota::default(),
     };
     let text = ApiKeyText::generate();
     let key = ApiKey::new(organization.id.clone(), Role::Viewer, "read".into(), &text, now());

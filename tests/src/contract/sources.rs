@@ -9,7 +9,7 @@ use store::{Doors, Dynamo, Secrets, SourceRegistry, Sources, StoreError};
 
 use super::now;
 
-fn source(token: &IngestToken) -> (Source, Door) {
+pub(super) fn source(token: &IngestToken) -> (Source, Door) {
     let source = Source {
         id: SourceId::generate(now()),
         organization: OrganizationId::generate(now()),
@@ -26,7 +26,7 @@ fn source(token: &IngestToken) -> (Source, Door) {
     (source, door)
 }
 
-fn secret(text: &str) -> TimedSecret {
+pub(super) fn secret(text: &str) -> TimedSecret {
     TimedSecret {
         value: text.into(),
         created_at: now(),

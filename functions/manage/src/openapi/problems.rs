@@ -113,6 +113,7 @@ fn kinds_by_shape(operation: &Operation) -> Vec<Kind> {
     let mut kinds = vec![
         Kind::Unauthorized,
         Kind::Forbidden,
+        Kind::Suspended,
         Kind::InternalError,
         Kind::Unavailable,
     ];
@@ -157,6 +158,7 @@ fn about_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Unauthorized => "There is no key, or it opens nothing.",
         Kind::Forbidden => "The role of the key may not do this.",
+        Kind::Suspended => "The operator has suspended the organization.",
         Kind::NotFound => "It is not there, or belongs to another organization.",
         Kind::MethodNotAllowed => "This is there under other methods, which the header Allow names.",
         Kind::UnsupportedMediaType => "The body is no JSON by its content type.",

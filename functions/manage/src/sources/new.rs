@@ -27,7 +27,7 @@ use crate::fields::{self, required};
 use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
 use crate::revision::etag;
-use crate::{App, MAX_SOURCES, Store};
+use crate::{App, Store};
 
 /// A source that is to be: with a preset or a description of its own, one of the two.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -113,11 +113,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
         })
         .into_iter()
         .collect();
-    if app.store.sources_of(caller.organization()).await?.len() >= MAX_SOURCES {
-        return Err(ApiError::LimitReached {
-            what: "sources",
-            limit: MAX_SOURCES,
-        });
+    let limit = app.store.quota(caller.organization()).await?.max_sources();
+    if app.store.sources_of(caller.organization()).await?.len() >= limit {
+        return Err(ApiError::LimitReached { what: "sources", limit });
     }
     let view = View::of(&source);
     let entry = caller.entry(now, Action::SourceCreated, &source.id, NOTHING, Some(&view));

@@ -11,7 +11,7 @@ use payload::called_url::CalledUrl;
 use payload::delivery::Delivery;
 use payload::job::{Job, JobStatus};
 use payload::key::TimedSecret;
-use payload::organization::ApiKey;
+use payload::organization::{ApiKey, Quota};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::source::{Door, Source};
 use payload::source_health::{Again, SourceHealth};
@@ -20,7 +20,7 @@ use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceI
 use store::history::WebhookWas;
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
-    KeyRegistry, Keys, PutEvent, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
+    KeyRegistry, Keys, PutEvent, Quotas, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
     Sources, StoreError, Webhooks,
 };
 use store::{JobDesk, Jobs};
@@ -30,6 +30,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) keys: HashMap<String, ApiKey>,
+    pub(super) quota: Quota,
     pub(super) sources: BTreeMap<SourceId, Source>,
     pub(super) doors: HashMap<String, Door>,
     pub(super) webhooks: BTreeMap<WebhookId, Webhook>,
@@ -113,6 +114,12 @@ impl Keys for Fake {
             key.last_used = Some(day);
         }
         Ok(())
+    }
+}
+
+impl Quotas for Fake {
+    async fn quota(&self, _: &OrganizationId) -> Result<Quota> {
+        Ok(self.working()?.quota)
     }
 }
 

@@ -194,6 +194,7 @@ impl WebhookSets for Fake {
             .iter()
             .filter_map(|webhook| tables.webhook_health.get(&webhook.id));
         Ok(WebhookSet {
+            suspended: false,
             health: health.map(|health| (health.webhook.clone(), health.clone())).collect(),
             webhooks: std::sync::Arc::new(webhooks),
         })

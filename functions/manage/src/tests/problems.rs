@@ -322,7 +322,7 @@ async fn an_organization_has_a_limited_number_of_sources() {
     {
         let mut tables = client.store.tables();
         let source = tables.sources.values().next().unwrap().clone();
-        while tables.sources.len() < crate::MAX_SOURCES {
+        while tables.sources.len() < payload::organization::MAX_SOURCES {
             let id = payload::SourceId::generate(now());
             tables
                 .sources

@@ -8,7 +8,7 @@ use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use payload::filter::Filter;
 use payload::key::TimedSecret;
-use payload::webhook::{Format, MAX_WEBHOOKS, Method, Rate, Webhook, WebhookSecrets};
+use payload::webhook::{Format, Method, Rate, Webhook, WebhookSecrets};
 use payload::{Clock, WebhookId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -102,10 +102,11 @@ pub(crate) async fn create<S: Store, C: Clock>(
     let Word(signature) = new.signature;
     let secret = NewSigningSecret::make(new.secret, signature)?;
     let url = destination(&app.settings, &extensions, &required(new.url, "/url")?).await?;
-    if app.store.webhooks_of(caller.organization()).await?.len() >= MAX_WEBHOOKS {
+    let limit = app.store.quota(caller.organization()).await?.max_webhooks();
+    if app.store.webhooks_of(caller.organization()).await?.len() >= limit {
         return Err(ApiError::LimitReached {
             what: "webhooks",
-            limit: MAX_WEBHOOKS,
+            limit,
         });
     }
     let now = app.clock.now();

@@ -65,6 +65,7 @@ fn door() -> Door {
         source: SourceId::generate(now()),
         organization: OrganizationId::generate(now()),
         enabled: true,
+        suspended: false,
         methods: vec!["POST".into()],
         required: vec!["webhook-signature".into()],
         credentials: vec!["x-own-token".into()],

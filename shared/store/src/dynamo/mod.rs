@@ -2,6 +2,7 @@
 
 mod audit;
 mod deliveries;
+mod erasure;
 mod events;
 mod history;
 mod idempotency;
@@ -9,9 +10,12 @@ mod jobs;
 mod lists;
 mod registry;
 mod reverify;
+mod scan;
 mod source_health;
 mod sources;
+mod suspension;
 mod timelines;
+mod usage;
 mod walk;
 mod webhooks;
 

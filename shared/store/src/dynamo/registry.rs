@@ -1,13 +1,16 @@
 //! Organizations and their API keys.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
 use jiff::civil::Date;
-use payload::organization::{ApiKey, Organization};
+use payload::organization::{ApiKey, Organization, Quota, Suspension};
 use payload::{KeyId, OrganizationId};
 
-use super::{Attributes, Dynamo, built, delete, key, put_new, read, sdk_error, text};
-use crate::item::{KEY_ITEM, KeyItem, KeyRefItem, ORGANIZATION_KEY, OrganizationItem, key_lookup, key_refs};
-use crate::{KeyRegistry, Keys, Organizations, StoreError};
+use super::{Attributes, Dynamo, built, delete, key, put, put_new, read, sdk_error, text};
+use crate::item::{
+    KEY_ITEM, KeyItem, KeyRefItem, ListedOrganizationItem, ORGANIZATION_KEY, ORGANIZATIONS, OrganizationItem,
+    key_lookup, key_refs,
+};
+use crate::{KeyRegistry, Keys, Organizations, Quotas, StoreError};
 
 impl Keys for Dynamo {
     async fn key(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
@@ -42,7 +45,12 @@ impl Organizations for Dynamo {
         key_hash: &str,
     ) -> Result<(), StoreError> {
         let writes = vec![
-            put_new(&self.tables.registry, "pk", &OrganizationItem::from(organization))?,
+            put_new(&self.tables.registry, "pk", &OrganizationItem::try_from(organization)?)?,
+            put_new(
+                &self.tables.registry,
+                "pk",
+                &ListedOrganizationItem::new(&organization.id),
+            )?,
             put_new(&self.tables.registry, "pk", &KeyItem::new(key, key_hash))?,
             put_new(&self.tables.registry, "pk", &KeyRefItem::new(key, key_hash))?,
         ];
@@ -57,6 +65,124 @@ impl Organizations for Dynamo {
         let item: Option<OrganizationItem> = self.get(&self.tables.registry, organization_key(id), true).await?;
         item.map(TryInto::try_into).transpose()
     }
+
+    async fn organizations_after(
+        &self,
+        after: Option<&OrganizationId>,
+        limit: u16,
+    ) -> Result<Vec<OrganizationId>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.tables.registry)
+            .key_condition_expression("pk = :organizations")
+            .expression_attribute_values(":organizations", text(ORGANIZATIONS))
+            .set_exclusive_start_key(after.map(listed_key))
+            .limit(i32::from(limit))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut organizations = Vec::new();
+        while organizations.len() < usize::from(limit) {
+            let Some(item) = pages.next().await else { break };
+            organizations.push(read::<ListedOrganizationItem>(item.map_err(sdk_error)?)?.sk);
+        }
+        Ok(organizations)
+    }
+
+    async fn set_suspension(
+        &self,
+        organization: &OrganizationId,
+        suspension: Option<&Suspension>,
+    ) -> Result<(), StoreError> {
+        let json = suspension.map(serde_json::to_string).transpose();
+        self.set_in_organization(organization, "suspension", json.map_err(built)?)
+            .await
+    }
+
+    async fn set_quota(&self, organization: &OrganizationId, quota: &Quota) -> Result<(), StoreError> {
+        let is_usual = *quota == Quota::default();
+        let json = (!is_usual).then(|| serde_json::to_string(quota)).transpose();
+        self.set_in_organization(organization, "quota", json.map_err(built)?)
+            .await
+    }
+
+    async fn delete_organization(&self, organization: &OrganizationId) -> Result<(), StoreError> {
+        let own = Delete::builder()
+            .table_name(&self.tables.registry)
+            .set_key(Some(organization_key(organization)))
+            .condition_expression("attribute_exists(pk)");
+        let writes = vec![
+            TransactWriteItem::builder().delete(own.build().map_err(built)?).build(),
+            delete(&self.tables.registry, listed_key(organization))?,
+        ];
+        self.all_or_conflict(writes).await
+    }
+}
+
+impl Quotas for Dynamo {
+    async fn quota(&self, organization: &OrganizationId) -> Result<Quota, StoreError> {
+        let organization = self.organization(organization).await?;
+        Ok(organization.map(|organization| organization.quota).unwrap_or_default())
+    }
+}
+
+impl Dynamo {
+    /// The hashes of an organization's keys.
+    pub(super) async fn key_hashes(&self, organization: &OrganizationId) -> Result<Vec<String>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.tables.registry)
+            .key_condition_expression("pk = :keys")
+            .expression_attribute_values(":keys", text(key_refs(organization)))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut hashes = Vec::new();
+        while let Some(item) = pages.next().await {
+            let KeyRefItem { hash, .. } = read(item.map_err(sdk_error)?)?;
+            hashes.push(hash);
+        }
+        Ok(hashes)
+    }
+
+    /// Sets or removes one attribute of an organization that is there. One of before there was a list of all gets into it.
+    async fn set_in_organization(
+        &self,
+        organization: &OrganizationId,
+        attribute: &str,
+        value: Option<String>,
+    ) -> Result<(), StoreError> {
+        let update = Update::builder()
+            .table_name(&self.tables.registry)
+            .set_key(Some(organization_key(organization)))
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#attribute", attribute);
+        let update = match value {
+            Some(value) => update
+                .update_expression("SET #attribute = :value")
+                .expression_attribute_values(":value", text(value)),
+            None => update.update_expression("REMOVE #attribute"),
+        };
+        let writes = vec![
+            TransactWriteItem::builder()
+                .update(update.build().map_err(built)?)
+                .build(),
+            put(&self.tables.registry, &ListedOrganizationItem::new(organization))?,
+        ];
+        self.all_or_conflict(writes).await
+    }
+
+    async fn all_or_conflict(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
+        if self.transact(writes).await?.is_some() {
+            Err(StoreError::Conflict)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl KeyRegistry for Dynamo {
@@ -64,7 +190,11 @@ impl KeyRegistry for Dynamo {
         let exists = ConditionCheck::builder()
             .table_name(&self.tables.registry)
             .set_key(Some(organization_key(&key.organization)))
-            .condition_expression("attribute_exists(pk)");
+            .condition_expression(if key.suspended {
+                "attribute_exists(suspension)"
+            } else {
+                "attribute_exists(pk) AND attribute_not_exists(suspension)"
+            });
         let writes = vec![
             TransactWriteItem::builder()
                 .condition_check(exists.build().map_err(built)?)
@@ -80,19 +210,8 @@ impl KeyRegistry for Dynamo {
     }
 
     async fn keys_of(&self, organization: &OrganizationId) -> Result<Vec<ApiKey>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :keys")
-            .expression_attribute_values(":keys", text(key_refs(organization)))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut keys = Vec::new();
-        while let Some(item) = pages.next().await {
-            let KeyRefItem { hash, .. } = read(item.map_err(sdk_error)?)?;
+        for hash in self.key_hashes(organization).await? {
             // Revoked between the two reads.
             keys.extend(self.key(&hash).await?);
         }
@@ -140,10 +259,14 @@ fn entry_key(organization: &OrganizationId, id: &KeyId) -> Attributes {
     key([("pk", key_refs(organization).as_str()), ("sk", id.as_str())])
 }
 
-fn key_key(hash: &str) -> Attributes {
+pub(super) fn key_key(hash: &str) -> Attributes {
     key([("pk", key_lookup(hash).as_str()), ("sk", KEY_ITEM)])
 }
 
 fn organization_key(id: &OrganizationId) -> Attributes {
     key([("pk", id.as_str()), ("sk", ORGANIZATION_KEY)])
+}
+
+fn listed_key(id: &OrganizationId) -> Attributes {
+    key([("pk", ORGANIZATIONS), ("sk", id.as_str())])
 }

@@ -12,7 +12,9 @@ use payload::{Event, OrganizationId, WebhookId};
 
 use super::history::Becomes;
 use super::{Attributes, Dynamo, built, delete, key, number, put, put_new, read, remove, replace, sdk_error, text};
-use crate::item::{HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SecretsItem, VERSION_KEY, VersionItem, WebhookItem};
+use crate::item::{
+    HEALTH_PREFIX, HealthItem, SCHEMA_VERSION, SUSPENDED_KEY, SecretsItem, VERSION_KEY, VersionItem, WebhookItem,
+};
 use crate::{DestinationSecrets, HealthLog, StoreError, WebhookSet, WebhookSets, Webhooks};
 
 /// An organization's registrations as they were at one version of the set.
@@ -28,13 +30,13 @@ const MAX_CACHED_SETS: usize = 1000;
 impl WebhookSets for Dynamo {
     async fn webhook_set(&self, organization: &OrganizationId) -> Result<WebhookSet, StoreError> {
         // Health items and the version lie next to each other: one small read tells both.
-        let (mut version, mut health) = (0, HashMap::new());
+        let (mut version, mut health, mut suspended) = (0, HashMap::new(), false);
         for item in self.webhook_items(organization, HEALTH_PREFIX, VERSION_KEY).await? {
-            if item
-                .get("id")
-                .and_then(|id| id.as_s().ok())
-                .is_some_and(|id| id == VERSION_KEY)
-            {
+            let id = item.get("id").and_then(|id| id.as_s().ok()).map(String::as_str);
+            if id == Some(SUSPENDED_KEY) {
+                // That it is there says it: what it holds is for people.
+                suspended = true;
+            } else if id == Some(VERSION_KEY) {
                 version = read::<VersionItem>(item)?.n;
             } else {
                 // What cannot be read says nothing about its webhook, which is then taken to be well; the others are none the worse.
@@ -60,6 +62,7 @@ impl WebhookSets for Dynamo {
             return Ok(WebhookSet {
                 webhooks: set.webhooks,
                 health,
+                suspended,
             });
         }
         let webhooks = Arc::new(self.webhooks_of(organization).await?);
@@ -74,7 +77,11 @@ impl WebhookSets for Dynamo {
                 webhooks: Arc::clone(&webhooks),
             },
         );
-        Ok(WebhookSet { webhooks, health })
+        Ok(WebhookSet {
+            webhooks,
+            health,
+            suspended,
+        })
     }
 }
 
@@ -288,7 +295,7 @@ impl Webhooks for Dynamo {
 }
 
 /// Behind the range keys of all registrations.
-const BEHIND_WEBHOOKS: &str = "wh_~";
+pub(super) const BEHIND_WEBHOOKS: &str = "wh_~";
 
 /// The registrations that can be read. One that cannot must not stop the deliveries to all others.
 fn readable(organization: &OrganizationId, items: Vec<Attributes>) -> Result<Vec<Webhook>, StoreError> {
@@ -322,7 +329,7 @@ impl Dynamo {
         Ok(items)
     }
 
-    fn webhook_query(&self, organization: &OrganizationId, from: &str, to: &str) -> QueryFluentBuilder {
+    pub(super) fn webhook_query(&self, organization: &OrganizationId, from: &str, to: &str) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.tables.webhooks)
@@ -378,7 +385,7 @@ impl Dynamo {
     }
 }
 
-fn webhook_key(organization: &OrganizationId, id: &str) -> Attributes {
+pub(super) fn webhook_key(organization: &OrganizationId, id: &str) -> Attributes {
     key([("organization", organization.as_str()), ("id", id)])
 }
 

@@ -33,10 +33,12 @@ pub use job::{JobItem, RunningJobItem};
 pub(crate) use job::{JobLeaseItem, RUNNING_JOBS, job_lease_key, job_ttl, jobs_key};
 pub(crate) use receipt::first_receipt_id;
 pub use receipt::{OutcomeItem, ReceiptItem};
-pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, VersionItem, WebhookItem};
-pub(crate) use registration::{HEALTH_PREFIX, VERSION_KEY, called_url_key, door_key};
-pub(crate) use registry::{KEY_ITEM, LEASES, ORGANIZATION_KEY, key_lookup, key_refs, lease_key, lease_time};
-pub use registry::{KeyItem, KeyRefItem, LeaseItem, OrganizationItem};
+pub use registration::{DoorItem, HealthItem, SecretsItem, SourceItem, SuspendedItem, VersionItem, WebhookItem};
+pub(crate) use registration::{HEALTH_PREFIX, SUSPENDED_KEY, VERSION_KEY, called_url_key, door_key};
+pub(crate) use registry::{
+    KEY_ITEM, LEASES, ORGANIZATION_KEY, ORGANIZATIONS, key_lookup, key_refs, lease_key, lease_time,
+};
+pub use registry::{KeyItem, KeyRefItem, LeaseItem, ListedOrganizationItem, OrganizationItem};
 pub use source_health::SourceHealthItem;
 pub(crate) use source_health::{COUNT_PREFIX, source_health_key, source_health_ttl};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use payload::filter::StoredFilter;
 use payload::key::TimedSecret;
 use payload::source::{Door, Provider, Source, SourceOptions, TokenHash};
@@ -140,6 +141,8 @@ pub struct DoorItem {
     source: SourceId,
     tenant: OrganizationId,
     enabled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
     methods: Vec<String>,
     #[serde(rename = "requiredHeaders", default, skip_serializing_if = "Vec::is_empty")]
     required: Vec<String>,
@@ -177,6 +180,7 @@ impl DoorItem {
             source: door.source.clone(),
             tenant: door.organization.clone(),
             enabled: door.enabled,
+            suspended: door.suspended,
             methods: door.methods.clone(),
             required: door.required.clone(),
             credentials: door.credentials.clone(),
@@ -202,6 +206,7 @@ impl TryFrom<DoorItem> for Door {
             source: item.source,
             organization: item.tenant,
             enabled: item.enabled,
+            suspended: item.suspended,
             methods: item.methods,
             required: item.required,
             credentials: item.credentials,
@@ -400,6 +405,33 @@ pub struct HealthItem {
 
 /// What the range key of a health item begins with.
 pub(crate) const HEALTH_PREFIX: &str = "health#";
+
+/// The range key of the item that is there while an organization is suspended. It sorts between the health items and [`VERSION_KEY`], so
+/// that whoever reads those reads it too.
+pub(crate) const SUSPENDED_KEY: &str = "suspended";
+
+/// That an organization is suspended, beside its webhooks: nothing is sent to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspendedItem {
+    v: u32,
+    organization: OrganizationId,
+    id: String,
+    /// Since when, in milliseconds since 1970.
+    at: i64,
+}
+
+impl SuspendedItem {
+    /// The item of an organization that is suspended since then.
+    #[must_use]
+    pub fn new(organization: &OrganizationId, at: Timestamp) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            organization: organization.clone(),
+            id: SUSPENDED_KEY.into(),
+            at: at.as_millisecond(),
+        }
+    }
+}
 
 /// The range key of the item that counts a set's version. It sorts behind the health items and before the registrations.
 pub(crate) const VERSION_KEY: &str = "version";

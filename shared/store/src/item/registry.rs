@@ -1,7 +1,7 @@
 //! Items of the registry: organizations, API keys, leases.
 
 use jiff::Timestamp;
-use payload::organization::{ApiKey, Organization, Role};
+use payload::organization::{ApiKey, Organization, Quota, Role, Suspension};
 use payload::{KeyId, OrganizationId};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,35 @@ pub struct OrganizationItem {
     sk: String,
     name: String,
     at: i64,
+    /// JSON, while it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspension: Option<String>,
+    /// JSON, where it is not that of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quota: Option<String>,
+}
+
+/// The hash key of the list of all organizations.
+pub(crate) const ORGANIZATIONS: &str = "organizations";
+
+/// That there is an organization, for the list of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedOrganizationItem {
+    v: u32,
+    pk: String,
+    pub(crate) sk: OrganizationId,
+}
+
+impl ListedOrganizationItem {
+    /// The entry of an organization.
+    #[must_use]
+    pub fn new(id: &OrganizationId) -> Self {
+        Self {
+            v: SCHEMA_VERSION,
+            pk: ORGANIZATIONS.into(),
+            sk: id.clone(),
+        }
+    }
 }
 
 /// The range key of an organization's own item.
@@ -38,15 +67,25 @@ pub(crate) const KEY_ITEM: &str = "key";
 /// The hash key of all leases.
 pub(crate) const LEASES: &str = "lease";
 
-impl From<&Organization> for OrganizationItem {
-    fn from(organization: &Organization) -> Self {
-        Self {
+impl TryFrom<&Organization> for OrganizationItem {
+    type Error = StoreError;
+
+    fn try_from(organization: &Organization) -> Result<Self, StoreError> {
+        let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
+        let suspension = organization.suspension.as_ref().map(serde_json::to_string).transpose();
+        let is_usual = organization.quota == Quota::default();
+        let quota = (!is_usual)
+            .then(|| serde_json::to_string(&organization.quota))
+            .transpose();
+        Ok(Self {
             v: SCHEMA_VERSION,
             pk: organization.id.clone(),
             sk: ORGANIZATION_KEY.into(),
             name: organization.name.clone(),
             at: organization.created_at.as_millisecond(),
-        }
+            suspension: suspension.map_err(refused)?,
+            quota: quota.map_err(refused)?,
+        })
     }
 }
 
@@ -54,10 +93,15 @@ impl TryFrom<OrganizationItem> for Organization {
     type Error = StoreError;
 
     fn try_from(item: OrganizationItem) -> Result<Self, StoreError> {
+        let unreadable = |_| StoreError::Unreadable("an organization's suspension or quota".into());
+        let suspension = item.suspension.map(|json| serde_json::from_str::<Suspension>(&json));
+        let quota = item.quota.map(|json| serde_json::from_str::<Quota>(&json));
         Ok(Self {
             id: item.pk,
             name: item.name,
             created_at: timestamp(item.at)?,
+            suspension: suspension.transpose().map_err(unreadable)?,
+            quota: quota.transpose().map_err(unreadable)?.unwrap_or_default(),
         })
     }
 }
@@ -79,6 +123,9 @@ pub struct KeyItem {
     /// The last day of its use, as `2026-11-22`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_used: Option<String>,
+    /// Only while its organization is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
 }
 
 impl KeyItem {
@@ -96,6 +143,7 @@ impl KeyItem {
             at: key.created_at.as_millisecond(),
             prefix: key.prefix.clone(),
             last_used: key.last_used.map(|day| day.to_string()),
+            suspended: key.suspended,
         }
     }
 }
@@ -113,6 +161,7 @@ impl TryFrom<KeyItem> for ApiKey {
             prefix: item.prefix,
             // A day that cannot be read says nothing about what the key opens.
             last_used: item.last_used.and_then(|day| day.parse().ok()),
+            suspended: item.suspended,
         })
     }
 }

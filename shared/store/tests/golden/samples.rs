@@ -180,6 +180,7 @@ pub(super) fn door() -> Door {
         source: id("src_"),
         organization: id("org_"),
         enabled: true,
+        suspended: false,
         methods: vec!["POST".into()],
         required: vec!["webhook-signature".into()],
         credentials: vec![],
@@ -218,6 +219,7 @@ pub(super) fn api_key() -> ApiKey {
         created_at: at(),
         prefix: String::new(),
         last_used: None,
+        suspended: false,
     }
 }
 

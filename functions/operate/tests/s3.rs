@@ -1,0 +1,130 @@
+//! The bucket of failed records, against a small server that speaks as much of S3 as is used.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::config::Credentials;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use operate::FailedRecords;
+use operate::failed::s3::Bucket;
+use tokio::net::TcpListener;
+
+type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+const NAME: &str = "failed-records";
+
+fn error(status: StatusCode, code: &str) -> Response {
+    (
+        status,
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>secret/name</Message></Error>"),
+    )
+        .into_response()
+}
+
+/// `GetObject`, `PutObject`, `DeleteObject` and `ListObjectsV2`, path style
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>).
+async fn answer(
+    State(objects): State<Objects>,
+    Query(query): Query<HashMap<String, String>>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    assert!(
+        head.headers["authorization"]
+            .to_str()
+            .unwrap()
+            .starts_with("AWS4-HMAC-SHA256")
+    );
+    let path = head.uri.path().trim_start_matches('/');
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    if bucket != NAME {
+        return error(StatusCode::FORBIDDEN, "AccessDenied");
+    }
+    let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let mut objects = objects.lock().unwrap();
+    match (head.method, key) {
+        (Method::GET, "") => {
+            assert_eq!(query["list-type"], "2");
+            let after = query.get("start-after").cloned().unwrap_or_default();
+            let limit: usize = query["max-keys"].parse().unwrap();
+            let keys = objects.keys().filter(|key| **key > after).take(limit);
+            let contents: String = keys
+                .map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>"))
+                .collect();
+            format!("<?xml version=\"1.0\"?><ListBucketResult><Name>{NAME}</Name>{contents}</ListBucketResult>")
+                .into_response()
+        }
+        (Method::GET, key) => match objects.get(key) {
+            Some(object) => object.clone().into_response(),
+            None => error(StatusCode::NOT_FOUND, "NoSuchKey"),
+        },
+        (Method::PUT, key) => {
+            objects.insert(key.to_owned(), body.to_vec());
+            StatusCode::OK.into_response()
+        }
+        (Method::DELETE, key) => {
+            objects.remove(key);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+    }
+}
+
+async fn serve() -> (String, Objects) {
+    let objects = Objects::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&objects));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, objects)
+}
+
+fn bucket(url: &str, name: &str) -> Bucket {
+    let credentials = Credentials::new("id", "secret", None, None, "test");
+    let http = store::connect::http_client(Some(url)).unwrap();
+    Bucket::new("eu-central-1", credentials, Some(url), http, name.into())
+}
+
+#[tokio::test]
+async fn documents_are_listed_read_written_and_deleted() {
+    let (url, objects) = serve().await;
+    let bucket = bucket(&url, NAME);
+    assert_eq!(bucket.list(None, 10).await.unwrap(), Vec::<String>::new());
+    let name = |n: u32| format!("aws/lambda/7c0e/shardId-1/2026/11/22/2026-11-22T08.00.0{n}-a.json");
+    for n in 1..4 {
+        bucket
+            .write(&name(n), format!("{{\"n\":{n}}}").into_bytes())
+            .await
+            .unwrap();
+    }
+    assert_eq!(objects.lock().unwrap().len(), 3);
+    assert_eq!(bucket.list(None, 2).await.unwrap(), [name(1), name(2)]);
+    assert_eq!(bucket.list(Some(&name(2)), 2).await.unwrap(), [name(3)]);
+    assert_eq!(bucket.read(&name(3)).await.unwrap(), Some(br#"{"n":3}"#.to_vec()));
+    for _ in 0..2 {
+        bucket.delete(&name(3)).await.unwrap();
+    }
+    assert_eq!(bucket.read(&name(3)).await.unwrap(), None);
+    let large = vec![b'a'; 6 * 1024 * 1024];
+    bucket.write(&name(1), large.clone()).await.unwrap();
+    assert_eq!(bucket.read(&name(1)).await.unwrap(), Some(large));
+}
+
+#[tokio::test]
+async fn an_error_tells_its_code_and_no_name() {
+    let (url, _) = serve().await;
+    let error = bucket(&url, "another").list(None, 1).await.unwrap_err();
+    assert_eq!(error.to_string(), "failed records: AccessDenied");
+    let error = bucket(&url, "another").read("a").await.unwrap_err();
+    assert!(!error.to_string().contains("secret"), "{error}");
+    let nobody = bucket("http://127.0.0.1:1", NAME);
+    assert_eq!(
+        nobody.delete("a").await.unwrap_err().to_string(),
+        "failed records: no connection"
+    );
+}
