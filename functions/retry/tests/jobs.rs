@@ -285,6 +285,12 @@ async fn a_webhook_gets_what_it_missed() {
     }
     assert_eq!(world.store.status(&taken, &late), (DeliveryStatus::Delivered, 1));
     assert_eq!(world.store.status(&failed, &late), (DeliveryStatus::Exhausted, 1));
+    // What the job recorded first says so, and what was there before does not.
+    let first = |event| world.store.get(event, &late).replay.first;
+    assert_eq!(
+        [&missed[0], &missed[1], &cancelled, &taken].map(first),
+        [true, true, false, false]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,8 @@ pub struct Replay {
     pub job: Option<JobId>,
     /// The `webhook-id` of this round's attempts, where it is not the event's id.
     pub message_id: Option<MessageId>,
+    /// Whether a job recorded it first: then it does not tell when the event was looked at, and no later job changes that.
+    pub first: bool,
 }
 
 /// That a job wants a delivery to be made again.

@@ -29,7 +29,7 @@ use store::item::{
 use store::{IdempotentRequest, RunningJob, StoreError};
 
 use samples::{
-    api_key, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, job, receipt,
+    api_key, asked, at, custom_source, delivery, door, event, event_id, full_webhook, handshake_door, id, job, receipt,
     replayed, secrets, source, webhook,
 };
 
@@ -197,6 +197,9 @@ fn events_and_deliveries_v1() {
     });
     check("delivery-replayed-v1", &DeliveryItem::new(&replayed(), 30), |item| {
         Delivery::try_from(item).unwrap() == replayed()
+    });
+    check("delivery-asked-v1", &DeliveryItem::new(&asked(), 30), |item| {
+        Delivery::try_from(item).unwrap() == asked()
     });
 }
 

@@ -24,6 +24,10 @@ async fn webhook(client: &Client, types: &str, second: i64) -> WebhookId {
 }
 
 fn deliver(client: &Client, event: &EventId, webhook: &WebhookId, second: i64) {
+    deliver_as(client, event, webhook, second, Replay::default());
+}
+
+fn deliver_as(client: &Client, event: &EventId, webhook: &WebhookId, second: i64, replay: Replay) {
     client.store.tables().deliveries.push(Delivery {
         event: event.clone(),
         webhook: webhook.clone(),
@@ -33,7 +37,7 @@ fn deliver(client: &Client, event: &EventId, webhook: &WebhookId, second: i64) {
         next_attempt: None,
         attempts: vec![],
         fence: 0,
-        replay: Replay::default(),
+        replay,
     });
 }
 
@@ -188,6 +192,37 @@ async fn webhooks_count_as_what_they_were() {
         assert_eq!((&row["wanted"], &row["deletedAt"]), (&json!(wanted), &deleted), "{row}");
     }
     assert_eq!(codes(traced, &[&widened, &before]), [vec!["filter"], vec!["deleted"]]);
+}
+
+#[tokio::test]
+async fn what_a_job_recorded_does_not_move_the_time() {
+    let client = Client::new();
+    let (_, event) = accepted(&client).await;
+    let (recovered, original) = (
+        webhook(&client, "other", -10).await,
+        webhook(&client, "live.*", -10).await,
+    );
+    was(&client, &recovered, "live.*", 50, false);
+    let later = webhook(&client, "live.*", 60).await;
+    let by_job = Replay {
+        job: Some(payload::JobId::generate(at(100))),
+        first: true,
+        ..Replay::default()
+    };
+    deliver_as(&client, &event, &recovered, 100, by_job.clone());
+    let traced = async || client.get(&format!("/v1/trace?event={event}")).await.body["events"][0].clone();
+    let told = traced().await;
+    assert_eq!(told["asOf"], "2025-03-25T13:31:00Z");
+    let row = |told: &Value, webhook: &WebhookId| {
+        let matched = told["matched"].as_array().unwrap();
+        matched.iter().find(|row| row["webhook"] == webhook.as_str()).cloned()
+    };
+    assert_eq!(row(&told, &recovered).unwrap()["wanted"], true);
+    assert_eq!(codes(&told, &[&later]), [vec!["created_later"]]);
+    // What was delivered at first, and replayed since, tells the time as before.
+    let replayed = Replay { first: false, ..by_job };
+    deliver_as(&client, &event, &original, 2, replayed);
+    assert_eq!(traced().await["asOf"], "2025-03-25T13:31:02Z");
 }
 
 #[tokio::test]

@@ -104,7 +104,8 @@ pub(crate) struct EventTrace {
     /// What its signature covered; `null` when it was published.
     #[schema(required)]
     verified: Option<Proof>,
-    /// The time as of which the webhooks are looked at: that of its first delivery, or where there is none that of its arrival.
+    /// The time as of which the webhooks are looked at: that of its first delivery that no job asked for, or
+    /// where there is none that of its arrival.
     as_of: Timestamp,
     /// Whether every change of a webhook since then is taken into account: `false` when there are too many.
     history_complete: bool,

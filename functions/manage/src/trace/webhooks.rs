@@ -150,7 +150,9 @@ impl Registered {
         limit: usize,
     ) -> Result<WentTo, ApiError> {
         let deliveries = store.deliveries_of(&event.id).await?;
-        let first = deliveries.iter().map(|delivery| delivery.created_at).min();
+        // What a job recorded first may be of much later.
+        let at_first = deliveries.iter().filter(|delivery| !delivery.replay.first);
+        let first = at_first.map(|delivery| delivery.created_at).min();
         let as_of = first.unwrap_or(event.received_at);
         let were = store.webhooks_were(&self.organization, as_of, MAX_CHANGES).await?;
         let history_complete = were.len() < MAX_CHANGES;

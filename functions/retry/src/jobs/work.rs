@@ -355,6 +355,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 Wanted::First(mut delivery) => {
                     delivery.next_attempt = Some(slot);
                     delivery.mark(&ask);
+                    delivery.replay.first = true;
                     store.create_delivery(&delivery, None).await?
                 }
                 Wanted::Again(delivery) => match delivery.ask(&ask, self.parts.clock.now()) {

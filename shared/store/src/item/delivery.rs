@@ -41,6 +41,9 @@ pub struct DeliveryItem {
     job: Option<JobId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message_id: Option<MessageId>,
+    /// Whether a job recorded it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -77,6 +80,7 @@ impl DeliveryItem {
             dropped: delivery.replay.dropped,
             job: delivery.replay.job.clone(),
             message_id: delivery.replay.message_id.clone(),
+            asked: delivery.replay.first,
         }
     }
 }
@@ -98,6 +102,7 @@ impl TryFrom<DeliveryItem> for Delivery {
                 dropped: item.dropped,
                 job: item.job,
                 message_id: item.message_id,
+                first: item.asked,
             },
             fence: item.fence,
         })

@@ -127,7 +127,21 @@ pub(super) fn replayed() -> Delivery {
             dropped: 2,
             job: Some(id("job_")),
             message_id: Some(MessageId::compute(&id("job_"), &event_id(), &id("wh_"))),
+            first: false,
         },
+        ..delivery()
+    }
+}
+
+/// A delivery that a job recorded first.
+pub(super) fn asked() -> Delivery {
+    Delivery {
+        replay: Replay {
+            job: Some(id("job_")),
+            first: true,
+            ..Replay::default()
+        },
+        attempts: vec![],
         ..delivery()
     }
 }
