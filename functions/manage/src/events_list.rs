@@ -108,6 +108,7 @@ pub(crate) async fn list<S: Store, C: Clock>(
         event_type: query.event_type,
         source: query.source,
         provider_event_id: query.provider_event_id.map(provider_id).transpose()?,
+        receipt: None,
     };
     let walk = Walk {
         span,

@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use payload::receipt::{ReceiptOutcome, ReceiptStatus};
 use payload::scheme::Proof;
 use payload::{Clock, EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId, preset};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use store::lists::{OutcomesWanted, Place, ReceiptKey, Walk};
+use store::lists::{self, EventRow, EventsWanted, OutcomesWanted, Place, ReceiptKey, Span, Walk};
 
 use crate::auth::Reader;
 use crate::body::Id;
 use crate::page::{self, Cursor, Limit, Order, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
+
+/// The most pages of events that are looked through for those of one receipt: all of them arrived within one millisecond.
+const MAX_PAGES: usize = 5;
 
 /// One HTTP request as it arrived, and what became of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -183,27 +186,36 @@ pub(crate) async fn read<S: Store, C: Clock>(
 /// A receipt of this organization, and where it went.
 ///
 /// Only what made no event has an item of its own, to save a write for each that did. The events of an accepted receipt are found by
-/// their ids, which follow from the receipt, and they name it.
+/// their ids, which follow from the receipt, and they name it. Where its source is gone, or maps otherwise by now, or the request itself
+/// is not kept any more, they are found by the time that they have of it.
 pub(crate) async fn find<S: Store>(store: &S, organization: &OrganizationId, id: ReceiptId) -> Result<View, ApiError> {
     let receipt = store.receipt(&id).await?;
     let receipt = receipt.filter(|receipt| receipt.organization == *organization);
     let outcome = store.outcome(&id).await?;
     let outcome = outcome.filter(|outcome| outcome.organization == *organization);
     // Events first: a receipt that was rejected once may have been verified again since.
-    let events = match &receipt {
+    let mut events = match &receipt {
         Some(receipt) => events_of(store, receipt).await?,
         None => Vec::new(),
     };
+    let mut source_of_event = None;
+    let status = outcome.as_ref().map(|outcome| &outcome.status);
+    if events.is_empty() && matches!(status, None | Some(ReceiptStatus::Accepted { .. })) {
+        let rows = events_naming(store, organization, &id).await?;
+        source_of_event = rows.iter().find_map(|row| row.source.clone());
+        events = rows.into_iter().map(|row| row.id).collect();
+    }
     let status = match outcome.as_ref().map(|outcome| outcome.status.clone()) {
         _ if !events.is_empty() => Status::Accepted { events },
         Some(status) => status.into(),
         None => Status::Received,
     };
     let trace = receipt.as_ref().and_then(|receipt| receipt.trace);
-    let (source, received_at) = match (receipt, outcome) {
-        (Some(receipt), _) => (receipt.source, receipt.received_at),
-        (None, Some(outcome)) => (outcome.source, outcome.received_at),
-        (None, None) => return Err(ApiError::NotFound),
+    let (source, received_at) = match (receipt, outcome, source_of_event) {
+        (Some(receipt), _, _) => (receipt.source, receipt.received_at),
+        (None, Some(outcome), _) => (outcome.source, outcome.received_at),
+        (None, None, Some(source)) => (source, id.created_at()),
+        (None, None, None) => return Err(ApiError::NotFound),
     };
     Ok(View {
         id,
@@ -234,4 +246,38 @@ async fn events_of<S: Store>(store: &S, receipt: &Receipt) -> Result<Vec<EventId
         }
     }
     Ok(found)
+}
+
+/// The events of this organization that name a receipt: each has the time of its receipt, which the receipt's id begins with. The index is
+/// eventually consistent.
+async fn events_naming<S: Store>(
+    store: &S,
+    organization: &OrganizationId,
+    id: &ReceiptId,
+) -> Result<Vec<EventRow>, StoreError> {
+    let at = id.created_at();
+    let span = Span {
+        since: Some(at),
+        until: at.checked_add(SignedDuration::from_millis(1)).ok(),
+    };
+    let wanted = EventsWanted {
+        receipt: Some(id.clone()),
+        ..EventsWanted::default()
+    };
+    let (mut rows, mut after) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let walk = Walk {
+            span,
+            order: lists::Order::Ascending,
+            after: after.as_ref(),
+            limit: preset::MAX_EVENTS,
+        };
+        let page = store.events_page(organization, &wanted, walk).await?;
+        rows.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(rows)
 }

@@ -142,6 +142,8 @@ pub struct EventsWanted {
     pub source: Option<SourceId>,
     /// With this id of their provider's.
     pub provider_event_id: Option<String>,
+    /// Made of this receipt.
+    pub receipt: Option<ReceiptId>,
 }
 
 impl EventsWanted {
@@ -154,6 +156,7 @@ impl EventsWanted {
                 .source
                 .as_ref()
                 .is_none_or(|source| row.source.as_ref() == Some(source))
+            && (self.receipt.as_ref()).is_none_or(|receipt| row.receipt.as_ref() == Some(receipt))
     }
 }
 

@@ -118,6 +118,18 @@ pub(super) async fn events_come_page_by_page(store: &Dynamo) {
         listed(&wanted, Span::default(), Order::Descending, 3).await.0,
         ids(&deleted)
     );
+    // Those of one receipt, in the millisecond that it has in its events.
+    let wanted = EventsWanted {
+        receipt: events[4].receipt.clone(),
+        ..EventsWanted::default()
+    };
+    let second = Span {
+        since: Some(at(1)),
+        until: Some(at(1) + SignedDuration::from_millis(1)),
+    };
+    for span in [Span::default(), second] {
+        assert_eq!(listed(&wanted, span, Order::Ascending, 3).await.0, ids(&events[4..5]));
+    }
     let wanted = EventsWanted {
         source: Some(SourceId::generate(now())),
         ..EventsWanted::default()

@@ -1,6 +1,7 @@
 //! Where a receipt went.
 
 use bytes::Bytes;
+use jiff::SignedDuration;
 use payload::receipt::{Header, ReceiptOutcome, ReceiptStatus};
 use payload::scheme::Proof;
 use payload::{EventId, Receipt, ReceiptId, preset};
@@ -113,6 +114,47 @@ async fn a_receipt_that_was_verified_again_shows_its_event() {
     // Its events can be found no more when the raw form is gone; the outcome still names the first.
     client.store.tables().receipts.clear();
     assert_eq!(client.get(&path).await.body, accepted);
+}
+
+#[tokio::test]
+async fn an_accepted_receipt_keeps_its_events() {
+    let client = Client::new();
+    let receipt = received(&client).await;
+    let event = accept(&client, &receipt);
+    // Another one of the same millisecond, and the one after it.
+    for (name, millisecond) in [("other", 0), ("later", 1)] {
+        let mut tables = client.store.tables();
+        let mut another = tables.events[&event].clone();
+        another.id = EventId::compute(name, payload::id::Identity::ProviderId(name), 0);
+        another.receipt = Some(ReceiptId::generate(now()));
+        another.received_at = now() + SignedDuration::from_millis(millisecond);
+        tables.events.insert(another.id.clone(), another);
+    }
+    let path = format!("/v1/receipts/{}", receipt.id);
+    let accepted = view(&receipt, json!({"status": "accepted", "events": [event]}));
+    // Its source maps otherwise by now, is gone, and the request itself is too.
+    let mapped = client.store.tables().receipts.insert(
+        receipt.id.clone(),
+        Receipt {
+            body: Bytes::from_static(b"{}"),
+            ..receipt.clone()
+        },
+    );
+    assert!(mapped.is_some());
+    assert_eq!(client.get(&path).await.body, accepted);
+    let source = format!("/v1/sources/{}", receipt.source);
+    assert_eq!(client.delete(&source).await.status, 204);
+    assert_eq!(client.get(&path).await.body, accepted);
+    client.store.tables().receipts.clear();
+    assert_eq!(client.get(&path).await.body, accepted);
+    let traced = client.get(&format!("/v1/trace?receipt={}", receipt.id)).await.body;
+    assert_eq!(
+        (&traced["receipts"][0]["status"], &traced["events"][0]["id"]),
+        (&json!("accepted"), &json!(event))
+    );
+    assert_eq!(client.another().get(&path).await.status, 404);
+    client.store.tables().events.clear();
+    assert_eq!(client.get(&path).await.status, 404);
 }
 
 #[tokio::test]
