@@ -62,6 +62,7 @@ pub async fn run(store: &Arc<Dynamo>) {
     lists::events_come_page_by_page(store).await;
     lists::an_event_is_found_by_its_providers_id(store).await;
     lists::a_place_leads_nowhere_else(store).await;
+    lists::what_arrives_between_pages_is_not_part_of_the_list(store).await;
     lists::outcomes_come_page_by_page(store).await;
     lists::deliveries_come_by_webhook_and_by_what_is_unsettled(store).await;
     lists::answers_are_removed_and_nothing_else(store).await;

@@ -66,6 +66,13 @@ pub struct Walk<'a, K> {
 pub struct Place<K>(pub Vec<Option<K>>);
 
 impl Place<EventKey> {
+    /// The place in front of the first row of the list of all events of an organization, newest first: what arrives later is not behind it.
+    #[must_use]
+    pub fn in_front_of(row: &EventRow) -> Self {
+        let first = EventKey(row.received_at.as_millisecond(), row.id.clone());
+        Self(vec![Some(first.in_front()); usize::from(TIME_SHARDS)])
+    }
+
     /// The place behind this row, in the list of all events of an organization, where `start` is the place behind the row before it.
     #[must_use]
     pub fn behind(start: Option<&Self>, row: &EventRow) -> Self {
@@ -96,6 +103,13 @@ pub struct EventKey(
     /// The event.
     pub EventId,
 );
+
+impl EventKey {
+    /// A place in front of this entry, newest first. Of those of one millisecond the order is the engine's: this is the next one.
+    pub(crate) fn in_front(&self) -> Self {
+        Self(self.0.saturating_add(1), self.1.clone())
+    }
+}
 
 /// Where a receipt's outcome stands in lists: its id begins with its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

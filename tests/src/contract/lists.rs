@@ -229,6 +229,58 @@ pub(super) async fn a_place_leads_nowhere_else(store: &Dynamo) {
     );
 }
 
+pub(super) async fn what_arrives_between_pages_is_not_part_of_the_list(store: &Dynamo) {
+    let everything = EventsWanted::default();
+    for limit in [1, 4] {
+        let organization = OrganizationId::generate(now());
+        let events = put_events(store, &organization, 2).await;
+        let mut second = 1;
+        let (rows, pages) = all(
+            Span::default(),
+            Order::Descending,
+            limit,
+            async |walk: Walk<'_, EventKey>| {
+                let page = store.events_page(&organization, &everything, walk).await;
+                second += 1;
+                assert!(second < 20, "the list has no end");
+                // Enough for each shard to get some.
+                for number in 0..12 {
+                    let mut event = event(&organization, None, &format!("new_{second}_{number}"));
+                    event.received_at = at(second);
+                    store.put_event(&event).await.expect("put");
+                }
+                page
+            },
+        )
+        .await;
+        let mut listed: Vec<EventId> = rows.into_iter().map(|row| row.id).collect();
+        let mut there: Vec<EventId> = events.into_iter().map(|event| event.id).collect();
+        listed.sort();
+        there.sort();
+        assert_eq!(listed, there, "{limit}");
+        assert!(pages <= 6 / limit + 2, "{pages} pages of {limit}");
+    }
+    // In front of a row nothing is passed over, and what is newer is left out.
+    let organization = OrganizationId::generate(now());
+    put_events(store, &organization, 3).await;
+    let rows = async |after: Option<&Place<EventKey>>| {
+        let walk = Walk {
+            span: Span::default(),
+            order: Order::Descending,
+            after,
+            limit: 100,
+        };
+        let page = store.events_page(&organization, &everything, walk).await;
+        page.expect("a page").rows
+    };
+    let all = rows(None).await;
+    for (number, row) in all.iter().enumerate() {
+        let behind = rows(Some(&Place::in_front_of(row))).await;
+        let newer = number - number % 3;
+        assert_eq!(behind, all[newer..], "{number}");
+    }
+}
+
 pub(super) async fn outcomes_come_page_by_page(store: &Dynamo) {
     let organization = OrganizationId::generate(now());
     let sources = [SourceId::generate(now()), SourceId::generate(now())];

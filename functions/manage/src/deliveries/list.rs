@@ -240,6 +240,11 @@ async fn all<S: Store>(store: &S, asked: &Asked<'_>, place: Option<DeliveriesPla
     };
     let everything = EventsWanted::default();
     let events = store.events_page(asked.organization, &everything, walk).await?;
+    // Newest first, the list begins where it began with the first page: what arrives meanwhile is not part of it.
+    let is_falling = asked.order == lists::Order::Descending;
+    if let Some(first) = events.rows.first().filter(|_| is_falling && behind.is_none()) {
+        behind = Some(Place::in_front_of(first));
+    }
     // The first deliveries of each event are read before it is its turn.
     let first = |event: EventId, after: Option<WebhookId>| async move {
         store

@@ -263,6 +263,44 @@ async fn deliveries_are_listed_by_webhook_event_and_status() {
 }
 
 #[tokio::test]
+async fn a_list_of_deliveries_comes_to_an_end_while_events_arrive() {
+    let client = Client::new();
+    let events = publish(&client, &["a", "b"]).await;
+    let mut made = Vec::new();
+    for event in events.iter().rev() {
+        let mut of_event = Vec::new();
+        for _ in 0..3 {
+            let webhook = WebhookId::generate(now());
+            of_event.push(deliver(&client, event, &webhook, 0, DeliveryStatus::Delivered));
+        }
+        of_event.sort();
+        made.extend(of_event);
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    for number in 10.. {
+        let answer = client.get(&format!("/v1/deliveries?limit=1{cursor}")).await;
+        seen.extend(column(&answer, "id"));
+        let body = json!({"type": "new", "data": 1, "id": format!("new-{number}")});
+        let id = client.post("/v1/events", body).await.text("id");
+        let key: EventId = id.parse().unwrap();
+        client.store.tables().events.get_mut(&key).unwrap().received_at = at(number);
+        deliver(
+            &client,
+            &id,
+            &WebhookId::generate(now()),
+            number,
+            DeliveryStatus::Delivered,
+        );
+        match answer.body["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+        assert!(number < 30, "it has no end: {seen:?}");
+    }
+    assert_eq!(seen, made);
+}
+
+#[tokio::test]
 async fn one_delivery_is_read_and_its_answer_removed() {
     let client = Client::new();
     let event = publish(&client, &["a"]).await.remove(0);

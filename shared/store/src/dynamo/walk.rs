@@ -32,6 +32,9 @@ pub(super) trait IndexKey: Clone + Ord + Debug + Send + Sync {
 
     /// The keys of the index and of its table, without the shard.
     fn attributes(&self) -> Attributes;
+
+    /// The place in front of this entry, newest first, in a shard that has nothing newer.
+    fn newer(&self) -> Self;
 }
 
 fn time_bound(at: i64) -> AttributeValue {
@@ -59,6 +62,10 @@ impl IndexKey for EventKey {
     fn attributes(&self) -> Attributes {
         attributes([("at", number(self.0)), ("id", text(self.1.as_str()))])
     }
+
+    fn newer(&self) -> Self {
+        self.in_front()
+    }
 }
 
 impl IndexKey for DeliveryKey {
@@ -79,6 +86,11 @@ impl IndexKey for DeliveryKey {
             ("webhook", text(self.2.as_str())),
         ])
     }
+
+    fn newer(&self) -> Self {
+        // Of those of one millisecond the order is the engine's: the next one is free, as a shard that had something there is behind it.
+        Self(self.0.saturating_add(1), self.1.clone(), self.2.clone())
+    }
 }
 
 impl IndexKey for ReceiptKey {
@@ -97,6 +109,11 @@ impl IndexKey for ReceiptKey {
 
     fn attributes(&self) -> Attributes {
         attributes([("id", text(self.0.as_str()))])
+    }
+
+    fn newer(&self) -> Self {
+        // The order of ids is whole, and this one is in one shard.
+        self.clone()
     }
 }
 
@@ -202,7 +219,7 @@ impl Dynamo {
             .collect();
         // A little more than falls to each shard, so that most pages take one reading.
         let mut chunk = walk.limit / shards.len().max(1) * 2 + 8;
-        let (mut rows, mut examined) = (Vec::new(), 0);
+        let (mut rows, mut examined, mut last) = (Vec::new(), 0, None);
         while rows.len() < walk.limit && examined < most {
             if shards.iter().any(Shard::is_to_be_read) {
                 let empty = shards.iter_mut().filter(|shard| shard.is_to_be_read());
@@ -214,14 +231,20 @@ impl Dynamo {
                 break;
             };
             examined += 1;
+            last = Some(entry.key());
             if wanted(&entry) {
                 rows.push(entry);
             }
         }
         let more = shards.iter().any(Shard::has_more);
+        // Newest first, a shard that nothing was taken of is begun below this page: what arrives meanwhile belongs above it, and a list that
+        // grows faster than it is read would otherwise never come to an end.
+        let begun = last.filter(|_| walk.order == Order::Descending);
+        let begun = begun.map(|last: E::Key| last.newer());
+        let taken = |shard: Shard<E>| shard.taken.or_else(|| begun.clone());
         Ok(Page {
             rows,
-            next: more.then(|| Place(shards.into_iter().map(|shard| shard.taken).collect())),
+            next: more.then(|| Place(shards.into_iter().map(taken).collect())),
         })
     }
 
