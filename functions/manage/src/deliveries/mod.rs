@@ -166,6 +166,12 @@ pub(crate) async fn remove_answer<S: Store, C: Clock>(
     caller: Editor,
     Id(id): Id<DeliveryId>,
 ) -> Result<StatusCode, ApiError> {
+    if find(&app.store, caller.organization(), &id).await?.is_none() {
+        return Err(ApiError::NotFound);
+    }
+    // The removal is a write of its own, so that the entry comes first.
+    let entry = caller.entry(app.clock.now(), Action::DeliveryAnswerRemoved, &id, NOTHING, NOTHING);
+    app.store.record(&entry).await?;
     let mut outcome = Err(StoreError::Conflict);
     for _ in 0..REMOVAL_TRIES {
         outcome = app
@@ -176,12 +182,12 @@ pub(crate) async fn remove_answer<S: Store, C: Clock>(
             break;
         }
     }
-    if !outcome? {
-        return Err(ApiError::NotFound);
+    if outcome? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        // Its time to live ended meanwhile.
+        Err(ApiError::NotFound)
     }
-    let entry = caller.entry(app.clock.now(), Action::DeliveryAnswerRemoved, &id, NOTHING, NOTHING);
-    app.store.record(&entry).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A delivery of this organization.

@@ -176,6 +176,9 @@ impl Answers for Fake {
         webhook: &WebhookId,
     ) -> Result<bool> {
         let mut tables = self.working()?;
+        if tables.race {
+            return Err(StoreError::Conflict);
+        }
         let found = tables
             .deliveries
             .iter_mut()
