@@ -14,6 +14,7 @@ use payload::{Clock, Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::PutEvent;
+use store::lists::Order;
 
 use crate::auth::{Publisher, Reader};
 use crate::body::{Id, Json};
@@ -21,6 +22,7 @@ use crate::deliveries::DeliveryView;
 use crate::fields::{optional_text, required, text};
 use crate::idempotency::RequestName;
 use crate::openapi::schema::{CommonPayload, Content as AnyContent};
+use crate::page::Limit;
 use crate::problem::ApiError;
 use crate::{App, Store};
 
@@ -279,6 +281,9 @@ fn changes(fields: Vec<ChangeFields>) -> Result<Vec<Change>, ApiError> {
     fields.into_iter().enumerate().map(change).collect()
 }
 
+/// The most deliveries that an event is shown with: a page of them.
+const MAX_DELIVERIES: usize = Limit::MOST;
+
 /// An event with its deliveries.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -297,11 +302,13 @@ struct View<'a> {
     /// The common payload, byte for byte as it is delivered.
     #[schema(value_type = CommonPayload)]
     event: Box<RawValue>,
-    /// What was sent of it, and to which webhooks.
+    /// What was sent of it, and to which webhooks, by their ids; 100 at most.
     deliveries: Vec<DeliveryView>,
+    /// Whether there are more deliveries than these: `GET /v1/deliveries?event=…` lists all.
+    more_deliveries: bool,
 }
 
-/// Reads one event in the common payload, with its deliveries and their attempts.
+/// Reads one event in the common payload, with its first deliveries and their attempts.
 #[utoipa::path(
     get, path = "/v1/events/{id}", operation_id = "getEvent", tag = "Events",
     params(("id" = EventId, Path, description = "The event.")),
@@ -319,7 +326,11 @@ pub(crate) async fn read<S: Store, C: Clock>(
         .await?
         .filter(|event| event.organization == *caller.organization());
     let event = event.ok_or(ApiError::NotFound)?;
-    let deliveries = app.store.deliveries_of(&id).await?;
+    // One more, to know whether there are more.
+    let (first, wanted) = (Order::Ascending, MAX_DELIVERIES + 1);
+    let mut deliveries = app.store.deliveries_of_page(&id, None, first, wanted).await?;
+    let more_deliveries = deliveries.len() > MAX_DELIVERIES;
+    deliveries.truncate(MAX_DELIVERIES);
     // An event of which no JSON can be made is broken in whichever way.
     let broken = payload::event::BrokenEvent::Span;
     let json = String::from_utf8(event.to_json()?).map_err(|_| broken.clone())?;
@@ -330,6 +341,7 @@ pub(crate) async fn read<S: Store, C: Clock>(
         trace: event.trace(),
         event: RawValue::from_string(json).map_err(|_| broken)?,
         deliveries: deliveries.into_iter().map(DeliveryView::from).collect(),
+        more_deliveries,
     };
     Ok(axum::Json(view).into_response())
 }

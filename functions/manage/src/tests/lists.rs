@@ -333,6 +333,52 @@ async fn one_delivery_is_read_and_its_answer_removed() {
 }
 
 #[tokio::test]
+async fn an_event_is_shown_with_a_page_of_its_deliveries() {
+    let client = Client::new();
+    let event = publish(&client, &["a"]).await.remove(0);
+    let path = format!("/v1/events/{event}");
+    for (count, shown, more) in [(100, 100, false), (101, 100, true)] {
+        while client.store.tables().deliveries.len() < count {
+            deliver(
+                &client,
+                &event,
+                &WebhookId::generate(now()),
+                0,
+                DeliveryStatus::Delivered,
+            );
+        }
+        let read = client.get(&path).await.body;
+        assert_eq!(
+            (read["deliveries"].as_array().unwrap().len(), &read["moreDeliveries"]),
+            (shown, &json!(more))
+        );
+    }
+    let rest = pages(&client, &format!("/v1/deliveries?limit=100&event={event}"), "id").await;
+    assert_eq!(rest.concat().len(), 101);
+}
+
+#[tokio::test]
+async fn a_removal_is_in_the_trail_before_it_is_made() {
+    let client = Client::new();
+    let event = publish(&client, &["a"]).await.remove(0);
+    let webhook: WebhookId = client.create_webhook().await.text("id").parse().unwrap();
+    let id = deliver(&client, &event, &webhook, 0, DeliveryStatus::Due);
+    let recorded = async || {
+        let trail = client.get("/v1/audit").await.body["data"].clone();
+        let of_it = |entry: &&Value| entry["action"] == "delivery.answer_removed" && entry["resource"] == id;
+        trail.as_array().unwrap().iter().filter(of_it).count()
+    };
+    let other = WebhookId::generate(now());
+    let missing = client.delete(&format!("/v1/deliveries/{event}.{other}/answer")).await;
+    assert_eq!((missing.status, recorded().await), (404, 0));
+    client.store.tables().race = true;
+    let path = format!("/v1/deliveries/{id}/answer");
+    assert_eq!((client.delete(&path).await.status, recorded().await), (409, 1));
+    client.store.tables().race = false;
+    assert_eq!((client.delete(&path).await.status, recorded().await), (204, 2));
+}
+
+#[tokio::test]
 async fn nothing_of_another_organization_is_listed() {
     let ours = Client::new();
     let theirs = ours.another();

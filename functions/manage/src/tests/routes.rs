@@ -241,6 +241,7 @@ async fn an_event_is_published_once_for_each_id() {
         read.body,
         json!({
             "id": id, "receipt": null, "receivedAt": "2025-03-25T13:31:00Z", "trace": trace, "deliveries": [],
+            "moreDeliveries": false,
             "event": {
                 "id": id, "type": "invoice.paid", "timestamp": "2025-03-25T12:00:00Z", "providerEventId": "inv-1",
                 "entity": {"type": "invoice", "id": "1"}, "action": "paid", "actor": "me", "category": "billing",
