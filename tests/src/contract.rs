@@ -59,6 +59,7 @@ pub async fn run(store: &Arc<Dynamo>) {
     registry::a_request_with_an_idempotency_key_is_carried_out_once(store).await;
     history::what_a_webhook_was_is_kept_with_its_change(store).await;
     history::what_was_disabled_and_deleted_is_kept(store).await;
+    history::history_is_read_up_to_some_megabytes(store).await;
     lists::events_come_page_by_page(store).await;
     lists::an_event_is_found_by_its_providers_id(store).await;
     lists::a_place_leads_nowhere_else(store).await;

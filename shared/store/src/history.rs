@@ -35,17 +35,26 @@ pub struct WebhookWas {
     pub deleted: bool,
 }
 
+/// What webhooks were, as far as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// What they were, in the order that was asked for.
+    pub were: Vec<WebhookWas>,
+    /// Whether that is all: not more than was to be read, and nothing that cannot be read.
+    pub complete: bool,
+}
+
 /// Reads what webhooks were. It is written by whatever changes them under an entry of the audit trail, whose time is that of the change.
 /// (webhooks: `Query`)
 pub trait WebhookHistory: Send + Sync {
-    /// What webhooks of this organization were after `at` and are no more, by the time that it ended, at most `limit` of them. Of each
-    /// webhook the first is what it was at that time.
+    /// What webhooks of this organization were after `at` and are no more, by the time that it ended, at most `limit` of them, and
+    /// not more than some megabytes. Of each webhook the first is what it was at that time.
     fn webhooks_were(
         &self,
         organization: &OrganizationId,
         at: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<WebhookWas>>> + Send;
+    ) -> impl Future<Output = Result<History>> + Send;
     /// The webhooks of this organization that were deleted until `at`, the last first. At most `limit` changes are looked at.
     fn webhooks_deleted(
         &self,

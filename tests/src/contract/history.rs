@@ -59,6 +59,7 @@ pub(super) async fn what_a_webhook_was_is_kept_with_its_change(store: &Dynamo) {
             .webhooks_were(&organization, at(seconds), 100)
             .await
             .expect("history")
+            .were
     };
     let was = |webhook: &Webhook, until, deleted| WebhookWas {
         webhook: webhook.id.clone(),
@@ -91,10 +92,11 @@ pub(super) async fn what_a_webhook_was_is_kept_with_its_change(store: &Dynamo) {
     assert_eq!(were(2).await, all[1..], "at the time of the change it is the new one");
     assert_eq!(were(3).await, all[1..]);
     assert_eq!(were(4).await, []);
-    assert_eq!(
-        store.webhooks_were(&organization, at(0), 1).await.expect("history"),
-        all[..1]
-    );
+    for (limit, complete) in [(1, false), (2, true), (100, true)] {
+        let history = store.webhooks_were(&organization, at(0), limit).await.expect("history");
+        let first = &all[..limit.min(2)];
+        assert_eq!((&*history.were, history.complete), (first, complete), "{limit}");
+    }
     // A change that fails keeps nothing.
     let late = changing(store, &webhook, 5);
     webhook.enabled = true;
@@ -104,7 +106,8 @@ pub(super) async fn what_a_webhook_was_is_kept_with_its_change(store: &Dynamo) {
     let set = store.webhook_set(&organization).await.expect("a set");
     assert_eq!((set.webhooks.len(), set.health.len()), (1, 0));
     let stranger = OrganizationId::generate(now());
-    assert_eq!(store.webhooks_were(&stranger, at(0), 100).await, Ok(vec![]));
+    let nothing = store.webhooks_were(&stranger, at(0), 100).await.expect("history");
+    assert_eq!((nothing.were, nothing.complete), (vec![], true));
 }
 
 pub(super) async fn what_was_disabled_and_deleted_is_kept(store: &Dynamo) {
@@ -122,14 +125,45 @@ pub(super) async fn what_was_disabled_and_deleted_is_kept(store: &Dynamo) {
     let noted = store.disable(&organization, &webhook.id, &disabled, None, &news).await;
     assert_eq!(noted, Ok(true));
     update(store, &webhook, 3, true).await;
-    let were = store.webhooks_were(&organization, at(2), 100).await.expect("history");
+    let were = store
+        .webhooks_were(&organization, at(2), 100)
+        .await
+        .expect("history")
+        .were;
     assert_eq!((were.len(), &were[0].disabled), (1, &Some(disabled)));
     assert_eq!(store.webhooks_deleted(&organization, at(9), 100).await, Ok(vec![]));
     let deleted = changing(store, &webhook, 5);
     assert_eq!(deleted.delete_webhook(&webhook, 1).await, Ok(()));
-    let were = store.webhooks_were(&organization, at(3), 100).await.expect("history");
+    let were = store
+        .webhooks_were(&organization, at(3), 100)
+        .await
+        .expect("history")
+        .were;
     assert_eq!((were.len(), were[0].deleted, were[0].until), (1, true, at(5)));
     assert_eq!(were[0].disabled, None);
     assert_eq!(store.webhooks_deleted(&organization, at(4), 100).await, Ok(vec![]));
     assert_eq!(store.webhooks_deleted(&organization, at(5), 100).await, Ok(were));
+}
+
+pub(super) async fn history_is_read_up_to_some_megabytes(store: &Dynamo) {
+    let organization = OrganizationId::generate(now());
+    let mut webhook = webhook(&organization);
+    // Few long ones for many.
+    webhook.name = "n".repeat(100_000);
+    webhook.filter = types("a.0");
+    store
+        .create_webhook(&webhook, &WebhookSecrets::default())
+        .await
+        .expect("create");
+    for second in 1..=60 {
+        webhook.filter = types(&format!("a.{second}"));
+        update(store, &webhook, second, false).await;
+    }
+    let history = store.webhooks_were(&organization, at(0), 1000).await.expect("history");
+    let count = history.were.len();
+    assert!(!history.complete && (30..60).contains(&count), "{count}");
+    assert!(history.were.is_sorted_by_key(|was| was.until));
+    // From a later time on it is whole.
+    let late = store.webhooks_were(&organization, at(40), 1000).await.expect("history");
+    assert_eq!((late.were.len(), late.complete), (20, true));
 }

@@ -48,6 +48,10 @@ pub(super) struct Tables {
     pub(super) health: HashMap<SourceId, SourceHealth>,
     /// What webhooks were, by the time that it ended.
     pub(super) webhooks_were: Vec<(OrganizationId, WebhookWas)>,
+    /// How often it was read what webhooks were.
+    pub(super) histories: usize,
+    /// How much of it is read at most, where that is not as much as is asked for.
+    pub(super) history_limit: Option<usize>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     /// What was asked to be verified again, and whether in bulk.
     pub(super) asked: Vec<(ReceiptId, bool)>,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::receipt::ReceiptOutcome;
 use payload::{EventId, OrganizationId, WebhookId};
-use store::history::{WebhookHistory, WebhookWas};
+use store::history::{History, WebhookHistory, WebhookWas};
 use store::lists::{
     Answers, DeliveryCounts, DeliveryKey, DeliveryLists, EventKey, EventLists, EventRow, EventsWanted, Order,
     OutcomeLists, OutcomesWanted, Page, Place, ReceiptKey, Span, Walk,
@@ -205,18 +205,19 @@ impl WebhookSets for Fake {
 }
 
 impl WebhookHistory for Fake {
-    async fn webhooks_were(
-        &self,
-        organization: &OrganizationId,
-        at: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<WebhookWas>> {
-        let tables = self.working()?;
+    async fn webhooks_were(&self, organization: &OrganizationId, at: Timestamp, limit: usize) -> Result<History> {
+        let mut tables = self.working()?;
+        tables.histories += 1;
         let were = tables
             .webhooks_were
             .iter()
             .filter(|(owner, was)| owner == organization && was.until > at);
-        Ok(were.take(limit).map(|(_, was)| was.clone()).collect())
+        let were: Vec<WebhookWas> = were.map(|(_, was)| was.clone()).collect();
+        let limit = tables.history_limit.unwrap_or(limit);
+        Ok(History {
+            complete: were.len() <= limit,
+            were: were.into_iter().take(limit).collect(),
+        })
     }
 
     async fn webhooks_deleted(

@@ -226,6 +226,64 @@ async fn what_a_job_recorded_does_not_move_the_time() {
 }
 
 #[tokio::test]
+async fn what_webhooks_were_is_read_once_for_all_events() {
+    let client = Client::new();
+    let (_, event) = accepted(&client).await;
+    // Another event of the same id of its provider's, which arrived and was looked at later.
+    let another = EventId::compute("another", payload::id::Identity::ProviderId("msg_1"), 0);
+    {
+        let mut tables = client.store.tables();
+        let mut later = tables.events[&event].clone();
+        (later.id, later.meta.id, later.received_at) = (another.clone(), another.clone(), at(10));
+        tables.events.insert(later.id.clone(), later);
+    }
+    let narrowed = webhook(&client, "other", -10).await;
+    let gone = WebhookId::generate(now());
+    was(&client, &narrowed, "live.*", 5, false);
+    was(&client, &gone, "live.*", 6, true);
+    let traced = async || client.get("/v1/trace?id=msg_1").await.body["events"].clone();
+    let told = traced().await;
+    assert_eq!(client.store.tables().histories, 1);
+    let times = ["2025-03-25T13:31:00Z", "2025-03-25T13:31:10Z"];
+    assert_eq!([&told[0]["asOf"], &told[1]["asOf"]], times);
+    assert_eq!(names(&told[0]["matched"]), ["was live.*", "was live.*"]);
+    assert_eq!(told[1]["matched"], json!([]));
+    assert_eq!(codes(&told[1], &[&narrowed, &gone]), [vec!["filter"], vec!["deleted"]]);
+    let complete = |told: &Value| [0, 1].map(|number| told[number]["historyComplete"].as_bool().unwrap());
+    assert_eq!(complete(&told), [true, true]);
+    client.store.tables().history_limit = Some(1);
+    assert_eq!(complete(&traced().await), [false, false]);
+}
+
+#[tokio::test]
+async fn of_many_deliveries_the_first_are_shown() {
+    let client = Client::new();
+    let (_, event) = accepted(&client).await;
+    let mut webhooks: Vec<WebhookId> = (0..205).map(|_| WebhookId::generate(now())).collect();
+    for webhook in &webhooks {
+        deliver(&client, &event, webhook, 3);
+    }
+    // The last of them tells the time.
+    webhooks.sort();
+    let last = &webhooks[204];
+    {
+        let mut tables = client.store.tables();
+        let found = tables.deliveries.iter_mut().find(|one| one.webhook == *last);
+        found.unwrap().created_at = at(1);
+    }
+    let told = client.get(&format!("/v1/trace?id={event}")).await.body["events"][0].clone();
+    assert_eq!(
+        (&told["matchedCount"], &told["asOf"], &told["unmatched"]["data"]),
+        (&json!(205), &json!("2025-03-25T13:31:01Z"), &json!([]))
+    );
+    let shown = told["matched"].as_array().unwrap();
+    assert_eq!(shown.len(), 100);
+    for (row, webhook) in shown.iter().zip(&webhooks) {
+        assert_eq!((&row["webhook"], row["delivery"].is_object()), (&json!(webhook), true));
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_matched_comes_page_by_page() {
     let client = Client::new();
     let (_, event) = accepted(&client).await;

@@ -1,11 +1,13 @@
 //! `GET /v1/trace`: where it went, from the request that was received to each attempt, and why it did not go elsewhere.
 
+mod sent;
 mod webhooks;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use payload::event::SourceRef;
 use payload::scheme::Proof;
@@ -19,6 +21,7 @@ use crate::page::{Cursor, Limit, Page, Query};
 use crate::problem::ApiError;
 use crate::receipts::{self, Status};
 use crate::{App, Store};
+use sent::Sent;
 use webhooks::{MatchedWebhook, Registered, UnmatchedWebhook};
 
 /// The most events that one answer follows: one receipt may have become many.
@@ -107,7 +110,8 @@ pub(crate) struct EventTrace {
     /// The time as of which the webhooks are looked at: that of its first delivery that no job asked for, or
     /// where there is none that of its arrival.
     as_of: Timestamp,
-    /// Whether every change of a webhook since then is taken into account: `false` when there are too many.
+    /// Whether every change of a webhook since then is taken into account: `false` when there are too many, or they are too
+    /// long, to be read at once.
     history_complete: bool,
     /// The webhooks that it was, or is, delivered to, by their ids; 100 at most.
     matched: Vec<MatchedWebhook>,
@@ -203,10 +207,14 @@ pub(crate) async fn read<S: Store, C: Clock>(
         }
         receipts = receipts_of(store, organization, &events).await?;
     }
-    let registered = Registered::read(store, organization).await?;
+    let sent = try_join_all(events.iter().map(|event| Sent::read(store, event))).await?;
     let mut traced = Vec::new();
-    for event in events {
-        traced.push(trace(store, &registered, event, &query).await?);
+    // What webhooks were is read once, from the earliest of the times on.
+    if let Some(since) = sent.iter().map(|sent| sent.as_of).min() {
+        let registered = Registered::read(store, organization, since).await?;
+        for (event, sent) in events.into_iter().zip(sent) {
+            traced.push(trace(&registered, event, sent, &query)?);
+        }
     }
     Ok(Json(Trace {
         receipts,
@@ -267,14 +275,9 @@ async fn receipts_of<S: Store>(
     Ok(receipts)
 }
 
-async fn trace<S: Store>(
-    store: &S,
-    registered: &Registered,
-    event: Event,
-    query: &TraceQuery,
-) -> Result<EventTrace, ApiError> {
+fn trace(registered: &Registered, event: Event, sent: Sent, query: &TraceQuery) -> Result<EventTrace, ApiError> {
     let after = query.cursor.as_ref().map(|Cursor(webhook)| webhook);
-    let found = registered.went_to(store, &event, after, query.limit.rows()).await?;
+    let found = registered.went_to(&event, sent, after, query.limit.rows())?;
     Ok(EventTrace {
         trace: event.trace(),
         id: event.id,

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use payload::delivery::Delivery;
 use payload::filter::{Matcher, StoredFilter, UnreadablePayload};
 use payload::own;
 use payload::webhook::{Disabled, Webhook};
 use payload::{Event, OrganizationId, WebhookId};
 use serde::Serialize;
 use store::WebhookSet;
-use store::history::WebhookWas;
+use store::history::{History, WebhookWas};
 
+use super::sent::Sent;
 use crate::Store;
 use crate::deliveries::DeliveryView;
 use crate::page::Page;
 use crate::problem::ApiError;
 
 /// The most webhooks that are shown with their deliveries.
-const MAX_MATCHED: usize = 100;
+pub(super) const MAX_MATCHED: usize = 100;
 
 /// The most changes of webhooks since an event that are taken into account.
 const MAX_CHANGES: usize = 10_000;
@@ -94,10 +94,13 @@ pub(crate) enum ReasonCode {
     AboutItself,
 }
 
-/// An organization's webhooks as they are now.
+/// An organization's webhooks as they are now, and what they were since a time.
 pub(super) struct Registered {
-    organization: OrganizationId,
     set: WebhookSet,
+    /// What they were since then.
+    history: History,
+    /// Those that were deleted before, the last first.
+    deleted_before: Vec<WebhookWas>,
 }
 
 /// What a webhook was at a time.
@@ -133,36 +136,32 @@ pub(super) struct WentTo {
 }
 
 impl Registered {
-    /// The webhooks of an organization, and how they do.
-    pub(super) async fn read<S: Store>(store: &S, organization: &OrganizationId) -> Result<Self, ApiError> {
+    /// The webhooks of an organization, and how they do, with what they were since that time.
+    pub(super) async fn read<S: Store>(
+        store: &S,
+        organization: &OrganizationId,
+        since: Timestamp,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
-            organization: organization.clone(),
             set: store.webhook_set(organization).await?,
+            history: store.webhooks_were(organization, since, MAX_CHANGES).await?,
+            deleted_before: (store.webhooks_deleted(organization, since, MAX_EARLIER_CHANGES)).await?,
         })
     }
 
     /// Where an event went, and where not, of the latter at most `limit` behind `after`.
-    pub(super) async fn went_to<S: Store>(
+    pub(super) fn went_to(
         &self,
-        store: &S,
         event: &Event,
+        mut sent: Sent,
         after: Option<&WebhookId>,
         limit: usize,
     ) -> Result<WentTo, ApiError> {
-        let deliveries = store.deliveries_of(&event.id).await?;
-        // What a job recorded first may be of much later.
-        let at_first = deliveries.iter().filter(|delivery| !delivery.replay.first);
-        let first = at_first.map(|delivery| delivery.created_at).min();
-        let as_of = first.unwrap_or(event.received_at);
-        let were = store.webhooks_were(&self.organization, as_of, MAX_CHANGES).await?;
-        let history_complete = were.len() < MAX_CHANGES;
-        let mut states = self.states(were);
+        let as_of = sent.as_of;
+        let mut states = self.states(as_of);
         let wanted = wanted(&states, event, as_of)?;
-        let mut deliveries: BTreeMap<WebhookId, Delivery> = (deliveries.into_iter())
-            .map(|delivery| (delivery.webhook.clone(), delivery))
-            .collect();
         // What was delivered was, whatever is known of the webhook; what was wanted and is not yet, will be.
-        let mut ids: Vec<WebhookId> = wanted.iter().chain(deliveries.keys()).cloned().collect();
+        let mut ids: Vec<WebhookId> = wanted.iter().chain(&sent.webhooks).cloned().collect();
         ids.sort_unstable();
         ids.dedup();
         let matched_count = ids.len();
@@ -174,30 +173,30 @@ impl Registered {
                     name: state.as_ref().map(|state| state.name.clone()),
                     deleted_at: state.and_then(|state| state.deleted_at),
                     wanted: wanted.binary_search(&webhook).is_ok(),
-                    delivery: deliveries.remove(&webhook).map(DeliveryView::from),
+                    delivery: sent.shown.remove(&webhook).map(DeliveryView::from),
                     webhook,
                 });
             }
         }
-        for was in (store.webhooks_deleted(&self.organization, as_of, MAX_EARLIER_CHANGES)).await? {
-            states.entry(was.webhook.clone()).or_insert_with(|| was.into());
+        for was in self.deleted_until(as_of) {
+            states.entry(was.webhook.clone()).or_insert_with(|| was.clone().into());
         }
         let unmatched = unmatched(states, event, as_of, after, limit)?;
         Ok(WentTo {
             as_of,
-            history_complete,
+            history_complete: self.history.complete,
             matched,
             matched_count,
             unmatched,
         })
     }
 
-    /// What the webhooks were, of whom the changes since are these, in their order.
-    fn states(&self, were: Vec<WebhookWas>) -> BTreeMap<WebhookId, State> {
+    /// What the webhooks were at a time, of which each change since is known in its order.
+    fn states(&self, as_of: Timestamp) -> BTreeMap<WebhookId, State> {
         let mut states: BTreeMap<WebhookId, State> = BTreeMap::new();
-        for was in were {
+        for was in self.history.were.iter().filter(|was| was.until > as_of) {
             let deleted_at = was.deleted.then_some(was.until);
-            let state = states.entry(was.webhook.clone()).or_insert_with(|| was.into());
+            let state = states.entry(was.webhook.clone()).or_insert_with(|| was.clone().into());
             state.deleted_at = state.deleted_at.or(deleted_at);
         }
         for webhook in self.set.webhooks.iter() {
@@ -206,6 +205,13 @@ impl Registered {
                 .or_insert_with(|| self.current(webhook));
         }
         states
+    }
+
+    /// The webhooks that were deleted until a time, the last first.
+    fn deleted_until(&self, as_of: Timestamp) -> impl Iterator<Item = &WebhookWas> {
+        let since = self.history.were.iter().rev();
+        let since = since.filter(move |was| was.deleted && was.until <= as_of);
+        since.chain(&self.deleted_before)
     }
 
     fn current(&self, webhook: &Webhook) -> State {

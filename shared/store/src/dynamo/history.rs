@@ -6,9 +6,13 @@ use payload::OrganizationId;
 use payload::webhook::Webhook;
 
 use super::{Dynamo, put, read, sdk_error, text};
-use crate::history::{WebhookHistory, WebhookWas};
+use crate::history::{History, WebhookHistory, WebhookWas};
 use crate::item::{WebhookWasItem, was_all, was_behind};
 use crate::{StoreError, Webhooks};
+
+/// The most pages that are read at once, of 1 MB each
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>): a filter has up to 16 KB.
+const MAX_PAGES: usize = 4;
 
 /// What a webhook becomes.
 pub(super) enum Becomes<'a> {
@@ -55,15 +59,15 @@ impl Dynamo {
         put(&self.tables.webhooks, &item).map(Some)
     }
 
-    /// What ended between two range keys, at most `limit` of it. What cannot be read is left out.
+    /// What ended between two range keys, at most `limit` of it, in at most [`MAX_PAGES`]. What cannot be read is left out.
     async fn were(
         &self,
         organization: &OrganizationId,
         (from, to): (String, String),
         forwards: bool,
         limit: usize,
-    ) -> Result<Vec<WebhookWas>, StoreError> {
-        let mut items = self
+    ) -> Result<History, StoreError> {
+        let mut pages = self
             .client
             .query()
             .table_name(&self.tables.webhooks)
@@ -72,22 +76,31 @@ impl Dynamo {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":to", text(to))
             .scan_index_forward(forwards)
+            // One more, to know whether there are more.
+            .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
             .into_paginator()
-            .items()
             .send();
-        let mut were = Vec::new();
-        let mut looked_at = 0;
-        while looked_at < limit {
-            let Some(item) = items.next().await else { break };
-            looked_at += 1;
-            match read::<WebhookWasItem>(item.map_err(sdk_error)?).and_then(WebhookWas::try_from) {
-                Ok(was) => were.push(was),
-                Err(error) => {
-                    tracing::error!(%organization, error_type = error.error_type(), "what a webhook was cannot be read");
+        let (mut were, mut complete, mut looked_at) = (Vec::new(), true, 0);
+        for number in 1..=MAX_PAGES {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(sdk_error)?;
+            let goes_on = page.last_evaluated_key.is_some_and(|key| !key.is_empty());
+            for item in page.items.unwrap_or_default() {
+                if looked_at == limit {
+                    return Ok(History { were, complete: false });
+                }
+                looked_at += 1;
+                match read::<WebhookWasItem>(item).and_then(WebhookWas::try_from) {
+                    Ok(was) => were.push(was),
+                    Err(error) => {
+                        complete = false;
+                        tracing::error!(%organization, error_type = error.error_type(), "what a webhook was cannot be read");
+                    }
                 }
             }
+            complete &= !(goes_on && number == MAX_PAGES);
         }
-        Ok(were)
+        Ok(History { were, complete })
     }
 }
 
@@ -97,7 +110,7 @@ impl WebhookHistory for Dynamo {
         organization: &OrganizationId,
         at: Timestamp,
         limit: usize,
-    ) -> Result<Vec<WebhookWas>, StoreError> {
+    ) -> Result<History, StoreError> {
         self.were(organization, (was_behind(at), was_all().1), true, limit)
             .await
     }
@@ -108,10 +121,10 @@ impl WebhookHistory for Dynamo {
         at: Timestamp,
         limit: usize,
     ) -> Result<Vec<WebhookWas>, StoreError> {
-        let mut were = self
+        let mut history = self
             .were(organization, (was_all().0, was_behind(at)), false, limit)
             .await?;
-        were.retain(|was| was.deleted);
-        Ok(were)
+        history.were.retain(|was| was.deleted);
+        Ok(history.were)
     }
 }
