@@ -348,6 +348,38 @@ async fn the_rate_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_that_takes_less_than_the_job_is_asked_for_less() {
+    let world = World::new().await;
+    let mut slow = webhook(&world.organization, "slow.example");
+    slow.rate = Some(30.try_into().unwrap());
+    world.store.add(&slow);
+    world.exhausted(&slow, 200);
+    let job = world.job(world.replay_failed(&slow));
+    world.tick().await;
+    let requested = world.store.job_now(&job).progress.requested;
+    assert!((30..=32).contains(&requested), "{requested}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_does_not_run_ahead_of_what_its_webhook_takes() {
+    let world = World::new().await;
+    let stuck = world.webhook("stuck.example");
+    world.exhausted(&stuck, 4_000);
+    world.sender.set(&stuck, Behaviour::Hang);
+    let job = world.job(world.replay_failed(&stuck));
+    for _ in 0..8 {
+        world.tick().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let ahead = world.store.job_now(&job).progress.requested;
+    // Of eight minutes, at the rate of the job, that of two.
+    assert!((600..=1_300).contains(&ahead), "{ahead}");
+    world.sender.set(&stuck, Behaviour::Answer(200));
+    let job = world.run(&job).await;
+    assert_eq!((job.status, job.progress), (JobStatus::Done, progress(4_000, 4_000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replay_has_a_schedule_and_an_id_of_its_own() {
     let world = World::new().await;
     let mended = world.webhook("mended.example");

@@ -1,8 +1,8 @@
 //! Items of jobs in the registry.
 
 use jiff::{SignedDuration, Timestamp};
-use payload::job::{Job, JobFailure, JobKind, JobStatus, Position, Progress};
-use payload::{JobId, OrganizationId};
+use payload::job::{Job, JobFailure, JobKind, JobStatus, Position, Progress, Waymark};
+use payload::{EventId, JobId, OrganizationId};
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, timestamp};
@@ -51,6 +51,10 @@ pub struct JobItem {
     position: Option<PositionItem>,
     /// To the nanosecond, unlike the other times: at a high rate, milliseconds do not tell two places apart.
     next_slot: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    awaited: Option<WaymarkItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<WaymarkItem>,
     /// When it was asked for, in milliseconds since 1970.
     at: i64,
     updated_at: i64,
@@ -66,6 +70,33 @@ pub struct JobItem {
 struct PositionItem {
     at: i64,
     id: String,
+}
+
+/// The time in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct WaymarkItem {
+    event: EventId,
+    at: i64,
+}
+
+impl From<&Waymark> for WaymarkItem {
+    fn from(mark: &Waymark) -> Self {
+        Self {
+            event: mark.event.clone(),
+            at: mark.at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<WaymarkItem> for Waymark {
+    type Error = StoreError;
+
+    fn try_from(item: WaymarkItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            event: item.event,
+            at: timestamp(item.at)?,
+        })
+    }
 }
 
 impl From<&Job> for JobItem {
@@ -88,6 +119,8 @@ impl From<&Job> for JobItem {
                 id: position.id.clone(),
             }),
             next_slot: job.next_slot,
+            awaited: job.awaited.as_ref().map(Into::into),
+            newest: job.newest.as_ref().map(Into::into),
             at: job.created_at.as_millisecond(),
             updated_at: job.updated_at.as_millisecond(),
             ended_at: job.ended_at.map(|at| at.as_millisecond()),
@@ -120,6 +153,8 @@ impl TryFrom<JobItem> for Job {
             },
             position: position.transpose()?,
             next_slot: item.next_slot,
+            awaited: item.awaited.map(TryInto::try_into).transpose()?,
+            newest: item.newest.map(TryInto::try_into).transpose()?,
             created_at: timestamp(item.at)?,
             updated_at: timestamp(item.updated_at)?,
             ended_at: item.ended_at.map(timestamp).transpose()?,
