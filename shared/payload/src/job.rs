@@ -227,6 +227,12 @@ impl Job {
         }
     }
 
+    /// Whether it is about one event alone.
+    #[must_use]
+    pub fn is_of_one_event(&self) -> bool {
+        matches!(self.kind, JobKind::ReplayEvent { .. })
+    }
+
     /// How it asks for a delivery that is attempted then.
     #[must_use]
     pub fn ask(&self, at: Timestamp) -> Ask<'_> {

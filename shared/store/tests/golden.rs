@@ -235,8 +235,16 @@ fn jobs_v1() {
     let running = RunningJob {
         organization: id("org_"),
         job: id("job_"),
+        of_one_event: false,
     };
     check("job-running-v1", &RunningJobItem::from(&job()), |item| {
+        RunningJob::from(item) == running
+    });
+    let running = RunningJob {
+        of_one_event: true,
+        ..running
+    };
+    check("job-running-one-event-v1", &RunningJobItem::from(&ended), |item| {
         RunningJob::from(item) == running
     });
 }
@@ -386,7 +394,11 @@ fn deliveries_since_they_last_as_long_as_they_are_due() {
     });
     let ttl = |delivery: &Delivery| -> i64 {
         let written: serde_dynamo::Item = serde_dynamo::to_item(DeliveryItem::new(delivery, 30)).unwrap();
-        serde_json::to_value(&written).unwrap()["ttl"]["N"].as_str().unwrap().parse().unwrap()
+        serde_json::to_value(&written).unwrap()["ttl"]["N"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     };
     let month = SignedDuration::from_hours(30 * 24);
     // Another round, a month after the first: it lives through its schedule.
@@ -401,7 +413,11 @@ fn deliveries_since_they_last_as_long_as_they_are_due() {
         ..replayed()
     };
     ended.attempts.last_mut().unwrap().at = at() + month;
-    assert_eq!(ttl(&ended), (at() + month + month).as_second(), "what it came to is seen as long");
+    assert_eq!(
+        ttl(&ended),
+        (at() + month + month).as_second(),
+        "what it came to is seen as long"
+    );
     ended.attempts.clear();
     assert_eq!(ttl(&ended), (at() + month).as_second());
 }

@@ -10,11 +10,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use payload::delivery::{Asked, Delivery, DeliveryStatus};
 use payload::event::MAX_HOPS;
-use payload::filter::Matcher;
+use payload::filter::{Matcher, StoredFilter};
 use payload::job::{Headway, Job, JobFailure, JobKind, JobStatus, Position, Waymark};
 use payload::webhook::{Rate, Webhook};
 use payload::{Clock, Event, EventId, WebhookId, own};
-use store::{StoreError, WebhookSet};
+use store::{Moment, StoreError, WebhookSet};
 
 use super::Step;
 use crate::bucket::live;
@@ -57,6 +57,7 @@ enum Work {
         webhook: WebhookId,
         rate: Option<Rate>,
         matcher: Box<Matcher>,
+        filter: StoredFilter,
         span: (Timestamp, Timestamp),
     },
 }
@@ -68,6 +69,19 @@ impl Work {
             Self::Event { .. } => None,
             Self::Failed { webhook, .. } | Self::Recovery { webhook, .. } => Some(webhook),
         }
+    }
+
+    /// Whether what an index says of an event, or of a delivery, is enough to know that it is left as it is.
+    fn leaves(&self, moment: &Moment) -> bool {
+        let over = [Some(DeliveryStatus::Delivered), Some(DeliveryStatus::Cancelled)];
+        let unwanted = match (self, &moment.event_type) {
+            (Self::Recovery { filter, .. }, Some(event_type)) => {
+                let source = moment.source.as_ref();
+                filter.read().is_ok_and(|filter| !filter.may_want(event_type, source))
+            }
+            _ => false,
+        };
+        unwanted || over.contains(&moment.status)
     }
 
     /// What that webhook takes.
@@ -84,8 +98,8 @@ struct Entry {
     position: Position,
     event: EventId,
     webhook: WebhookId,
-    /// Where it stood, as far as the index says.
-    status: Option<DeliveryStatus>,
+    /// Whether what the index says of it shows that nothing is to be done.
+    is_over: bool,
 }
 
 /// What a job has before it.
@@ -180,11 +194,13 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     set,
                 })
             }
-            JobKind::ReplayFailed { webhook, since, until } => registered(&set, webhook).map(|registered| Work::Failed {
-                webhook: webhook.clone(),
-                rate: registered.effective_rate(),
-                span: (*since, *until),
-            }),
+            JobKind::ReplayFailed { webhook, since, until } => {
+                registered(&set, webhook).map(|registered| Work::Failed {
+                    webhook: webhook.clone(),
+                    rate: registered.effective_rate(),
+                    span: (*since, *until),
+                })
+            }
             JobKind::Recover { webhook, since, until } => registered(&set, webhook).and_then(|registered| {
                 let (matcher, unreadable) = Matcher::compile([(0, &registered.filter)]);
                 if !unreadable.is_empty() {
@@ -194,6 +210,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     webhook: webhook.clone(),
                     rate: registered.effective_rate(),
                     matcher: Box::new(matcher),
+                    filter: registered.filter.clone(),
                     span: (*since, *until),
                 })
             }),
@@ -227,11 +244,11 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             }
         };
         let is_last = moments.len() < usize::from(limit) && until <= settled;
-        let entry = |moment: store::Moment| Entry {
+        let entry = |moment: Moment| Entry {
             position: moment.position(),
+            is_over: work.leaves(&moment),
             event: moment.event,
             webhook: webhook.clone(),
-            status: moment.status,
         };
         Ok(Page {
             entries: moments.into_iter().map(entry).collect(),
@@ -267,7 +284,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             },
             event: event.id.clone(),
             webhook,
-            status: None,
+            is_over: false,
         });
         let is_ahead = |entry: &Entry| job.position.as_ref().is_none_or(|after| entry.position > *after);
         let mut entries: Vec<Entry> = entries.filter(is_ahead).collect();
@@ -341,11 +358,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
 
     /// What the job wants of a delivery, as it is now.
     async fn look(&self, job: &Job, work: &Work, entry: &Entry, is_first: bool) -> Result<Wanted, StoreError> {
-        let is_over = matches!(
-            entry.status,
-            Some(DeliveryStatus::Delivered | DeliveryStatus::Cancelled)
-        );
-        if is_over && !is_first {
+        if entry.is_over && !is_first {
             return Ok(Wanted::Nothing);
         }
         let store = &self.parts.store;

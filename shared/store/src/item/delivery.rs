@@ -58,7 +58,9 @@ impl DeliveryItem {
     #[must_use]
     pub fn new(delivery: &Delivery, days: u16) -> Self {
         let tried = delivery.attempts.last().map(|attempt| attempt.at);
-        let lives = delivery.created_at.max(tried.max(delivery.next_attempt).unwrap_or(delivery.created_at));
+        let lives = delivery
+            .created_at
+            .max(tried.max(delivery.next_attempt).unwrap_or(delivery.created_at));
         Self {
             v: SCHEMA_VERSION,
             event: delivery.event.clone(),

@@ -11,6 +11,12 @@ use crate::{RunningJob, StoreError};
 /// The hash key of the jobs that have not ended.
 pub(crate) const RUNNING_JOBS: &str = "jobs";
 
+/// The range key, among an organization's jobs, of the set of those that have not ended. It stands behind them all.
+pub(crate) const RUNNING_SET: &str = "running";
+
+/// A range key that all jobs stand before, and [`RUNNING_SET`] does not: their ids begin with `job_`.
+pub(crate) const BEHIND_JOBS: &str = "job~";
+
 /// What a job's lease is found under, among all leases.
 pub(crate) fn job_lease_key(job: &JobId) -> String {
     format!("job#{job}")
@@ -165,11 +171,14 @@ impl TryFrom<JobItem> for Job {
 
 /// That a job has not ended: what those who work on jobs look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RunningJobItem {
     v: u32,
     pk: String,
     sk: JobId,
     organization: OrganizationId,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_one_event: bool,
 }
 
 impl From<&Job> for RunningJobItem {
@@ -179,6 +188,7 @@ impl From<&Job> for RunningJobItem {
             pk: RUNNING_JOBS.into(),
             sk: job.id.clone(),
             organization: job.organization.clone(),
+            of_one_event: job.is_of_one_event(),
         }
     }
 }
@@ -188,6 +198,7 @@ impl From<RunningJobItem> for RunningJob {
         Self {
             organization: item.organization,
             job: item.sk,
+            of_one_event: item.of_one_event,
         }
     }
 }
