@@ -69,6 +69,8 @@ pub async fn run(store: &Arc<Dynamo>) {
     lists::answers_are_removed_and_nothing_else(store).await;
     jobs::a_job_runs_until_it_ends(store).await;
     jobs::a_cancelled_job_is_written_by_nobody(store).await;
+    jobs::an_organization_has_so_many_jobs_at_a_time(store).await;
+    jobs::an_answer_that_is_removed_does_not_come_back(store).await;
     jobs::jobs_are_listed_newest_first(store).await;
     jobs::a_job_is_worked_on_by_one_owner_at_a_time(store).await;
     jobs::a_delivery_is_asked_for_as_it_was_read(store).await;

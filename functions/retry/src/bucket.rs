@@ -19,6 +19,10 @@ use crate::lane::Lane;
 use crate::lease::Held;
 use crate::{Store, Tick};
 
+/// How many deliveries wait in a lane at most. What its webhook is owed beyond that is passed over at first: it must not keep the reading from
+/// what the others are owed.
+const FULL_LANE: usize = 1_000;
+
 /// How long the deliveries of a page keep the bucket's next page waiting at most.
 const NEXT_PAGE: Duration = Duration::from_secs(1);
 
@@ -112,11 +116,19 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         // What is read now reaches from here to there.
         let (mut from, mut until) = (Timestamp::UNIX_EPOCH, self.parts.clock.now());
         let mut is_anything_fresh = false;
+        // The lanes that something was passed over for, since the last reading from the beginning.
+        let mut owed: HashMap<WebhookId, Arc<Lane>> = HashMap::new();
         loop {
             let is_last = page.len() < usize::from(limit);
             let after = page.last().cloned().filter(|_| !is_last);
             let mut waiting: HashMap<WebhookId, Vec<EventId>> = HashMap::new();
             for Due { event, webhook, at } in page {
+                if let Some(lane) = lanes.get(&webhook).filter(|lane| lane.has(FULL_LANE)) {
+                    if !seen.contains(&(event, webhook.clone(), at)) {
+                        owed.insert(webhook, Arc::clone(lane));
+                    }
+                    continue;
+                }
                 if seen.insert((event.clone(), webhook.clone(), at)) {
                     waiting.entry(webhook).or_default().push(event);
                 }
@@ -130,9 +142,10 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     let in_flight = self.parts.settings.in_flight_per_webhook;
                     Arc::new(Lane::new(self.parts.patience.is_open(&webhook, now), in_flight))
                 });
+                lane.hand(events.len());
                 self.work_in_lane(held, Arc::clone(&shared), Arc::clone(lane), webhook, events)
             }));
-            if is_last && !is_anything_fresh && at_work.is_empty() {
+            if is_last && !is_anything_fresh && at_work.is_empty() && owed.is_empty() {
                 return;
             }
             if is_fresh || is_last {
@@ -143,7 +156,16 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             }
             if is_last {
                 // The next reading begins a little before the end of this one: the index may have been behind.
-                (from, until) = (earlier(until, INDEX_DELAY), self.parts.clock.now());
+                let has_room = owed.values().any(|lane| !lane.has(FULL_LANE / 2));
+                let begin = if has_room {
+                    Timestamp::UNIX_EPOCH
+                } else {
+                    earlier(until, INDEX_DELAY)
+                };
+                if has_room {
+                    owed.clear();
+                }
+                (from, until) = (begin, self.parts.clock.now());
                 is_anything_fresh = false;
             }
             let next = if self.may_begin(held) {
@@ -178,11 +200,14 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         webhook: WebhookId,
         events: Vec<EventId>,
     ) {
+        let handed = events.len();
         let events = self.digest(held, &page, &lane, &webhook, events).await;
+        lane.finish(handed - events.len().min(handed));
         let (page, lane, webhook) = (&page, &lane, &webhook);
         stream::iter(events)
             .for_each_concurrent(self.parts.settings.in_flight_per_webhook, |event| async move {
                 self.one(held, page, lane, &event, webhook).await;
+                lane.finish(1);
             })
             .await;
     }

@@ -1,7 +1,7 @@
 //! One webhook within a tick, and the way of one due delivery to it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Turn<'a>(
 
 /// What a tick knows of a webhook.
 pub(crate) struct Lane {
+    /// How many deliveries were handed to it that it has not come to the end of.
+    handed: AtomicUsize,
     /// Places of those who are under way to the webhook, or about to be.
     in_flight: Semaphore,
     /// Held by the one who waits for the webhook's next place in its rate.
@@ -59,6 +61,7 @@ struct Noted {
 impl Lane {
     pub(crate) fn new(closed: bool, in_flight: usize) -> Self {
         Self {
+            handed: AtomicUsize::new(0),
             in_flight: Semaphore::new(in_flight),
             turn: Mutex::new(()),
             closed: AtomicBool::new(closed),
@@ -71,6 +74,21 @@ impl Lane {
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that so many more deliveries wait in it.
+    pub(crate) fn hand(&self, count: usize) {
+        self.handed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Notes that so many wait no longer.
+    pub(crate) fn finish(&self, count: usize) {
+        self.handed.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Whether as many wait in it, or more. In one that is closed none waits.
+    pub(crate) fn has(&self, count: usize) -> bool {
+        !self.is_closed() && self.handed.load(Ordering::Relaxed) >= count
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -294,6 +294,20 @@ async fn a_webhook_gets_what_it_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_index_shows_to_be_unwanted_is_not_read() {
+    let world = World::new().await;
+    let mut picky = webhook(&world.organization, "picky.example");
+    picky.filter = Filter::parse(r#"{"types": ["none.such"]}"#).unwrap().into();
+    world.store.add(&picky);
+    (0..600).for_each(|number| drop(world.event(&format!("{number}"))));
+    let job = world.job(world.recover(&picky));
+    assert_eq!(world.run(&job).await.progress, progress(600, 0));
+    // But for the first page, which may come after a crash.
+    assert_eq!(world.store.calls("event"), 256);
+    assert_eq!(world.store.calls("delivery"), 256);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_new_is_left_to_the_fast_lane_at_first() {
     let world = World::new().await;
     let late = world.webhook("late.example");
@@ -351,6 +365,38 @@ async fn the_rate_is_kept() {
             "{number} within {allowed} s"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_takes_less_than_the_job_is_asked_for_less() {
+    let world = World::new().await;
+    let mut slow = webhook(&world.organization, "slow.example");
+    slow.rate = Some(30.try_into().unwrap());
+    world.store.add(&slow);
+    world.exhausted(&slow, 200);
+    let job = world.job(world.replay_failed(&slow));
+    world.tick().await;
+    let requested = world.store.job_now(&job).progress.requested;
+    assert!((30..=32).contains(&requested), "{requested}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_does_not_run_ahead_of_what_its_webhook_takes() {
+    let world = World::new().await;
+    let stuck = world.webhook("stuck.example");
+    world.exhausted(&stuck, 4_000);
+    world.sender.set(&stuck, Behaviour::Hang);
+    let job = world.job(world.replay_failed(&stuck));
+    for _ in 0..8 {
+        world.tick().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let ahead = world.store.job_now(&job).progress.requested;
+    // Of eight minutes, at the rate of the job, that of two.
+    assert!((600..=1_300).contains(&ahead), "{ahead}");
+    world.sender.set(&stuck, Behaviour::Answer(200));
+    let job = world.run(&job).await;
+    assert_eq!((job.status, job.progress), (JobStatus::Done, progress(4_000, 4_000)));
 }
 
 #[tokio::test(start_paused = true)]

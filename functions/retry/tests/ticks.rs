@@ -535,3 +535,27 @@ async fn no_more_attempts_are_under_way_than_allowed() {
     assert!(world.sender.0.most.load(Ordering::SeqCst) <= 64);
     assert!(world.sender.0.most_to_one.load(Ordering::SeqCst) <= 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_one_webhook_is_owed_does_not_lie_before_what_others_are() {
+    let world = World::new();
+    let slow = webhook_in(&organization(), "slow.example", 3);
+    let other = webhook_in(&organization(), "other.example", 3);
+    for webhook in [&slow, &other] {
+        world.store.add(webhook);
+    }
+    world.waiting(&slow, 3_000);
+    world.sender.set(&slow, Behaviour::Slow(Duration::from_secs(1)));
+    let newer = event(&other.organization, "newer");
+    world.store.add_due(&newer, &other, start());
+    let began = tokio::time::Instant::now();
+    world.tick().await;
+    let sent = world.sender.0.sent.lock().unwrap().clone();
+    let when = sent.iter().find(|sent| sent.host == "other.example").unwrap().at;
+    // As long as it takes to fill one lane, and not to read thirty pages a second apart.
+    let waited = when.duration_since(began);
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+    // What was passed over at first has its turn in the same tick.
+    assert!(world.sender.sent_to(&slow) > 1_000, "{}", world.sender.sent_to(&slow));
+    assert_eq!(world.sender.most_often(), 1);
+}

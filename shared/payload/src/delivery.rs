@@ -72,7 +72,7 @@ pub enum Asked {
     Again(Box<Delivery>),
     /// Nothing: this very job has asked for it before.
     Before,
-    /// Nothing: it is about to be attempted anyway, or has succeeded since the job was asked for.
+    /// Nothing: it is about to be attempted anyway, perhaps at this moment, or has succeeded since the job was asked for.
     NoNeed,
 }
 
@@ -204,7 +204,7 @@ impl Delivery {
     }
 
     /// What a job that asks for it again makes of it at `now`. What has ended begins another round; what waits for a later attempt is
-    /// brought forward, and goes on where its schedule stands.
+    /// brought forward, and goes on where its schedule stands. What comes soon anyway is left to that, but for the id that is asked for.
     #[must_use]
     pub fn ask(&self, ask: &Ask<'_>, now: Timestamp) -> Asked {
         if self.replay.job.as_ref() == Some(ask.job) {
@@ -214,8 +214,14 @@ impl Delivery {
         match (self.status, self.next_attempt) {
             (DeliveryStatus::Due, next) => {
                 let soon = now.checked_add(SOON).unwrap_or(Timestamp::MAX).max(ask.at);
-                if next.is_none_or(|next| next <= soon) {
-                    return Asked::NoNeed;
+                match next {
+                    Some(next) if next > soon => {}
+                    // It comes when it was to come anyway, but under the id that is asked for.
+                    Some(next) if next > now && ask.new_message_id => {
+                        asked.mark(ask);
+                        return Asked::Again(Box::new(asked));
+                    }
+                    _ => return Asked::NoNeed,
                 }
             }
             (DeliveryStatus::Delivered, _) if self.attempts.last().is_some_and(|last| last.at > ask.since) => {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::Ask;
+use crate::delivery::{Ask, Delivery, DeliveryStatus};
+use crate::webhook::Rate;
 use crate::{EventId, JobId, OrganizationId, WebhookId};
 
 /// How many deliveries a minute a job asks for, unless another rate is wanted.
@@ -19,6 +20,9 @@ pub const MAX_RUNNING: usize = 10;
 
 /// How far ahead of the time a job hands out what its rate allows: as long as the next look at it may take.
 const AHEAD: Duration = Duration::from_secs(60);
+
+/// How long what a job asked for may wait for its attempt before the job waits, too.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something to do for many deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub struct Job {
     pub position: Option<Position>,
     /// When its rate has room for another delivery.
     pub next_slot: Timestamp,
+    /// A delivery that it asked for, and whose attempt it does not run far ahead of.
+    pub awaited: Option<Waymark>,
+    /// The delivery that it asked for last, where that is not the awaited one.
+    pub newest: Option<Waymark>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -164,6 +172,37 @@ pub struct Position {
     pub id: String,
 }
 
+/// How far a job is ahead of what its webhook takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headway {
+    /// Not far: it goes on.
+    Level,
+    /// Not as far as it was: another delivery is awaited now.
+    LookAgain,
+    /// So far that it waits.
+    TooFar,
+}
+
+/// A delivery that a job asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waymark {
+    /// Its event.
+    pub event: EventId,
+    /// When it was to be attempted.
+    pub at: Timestamp,
+}
+
+impl Waymark {
+    /// Whether this delivery, which it stands for, waits for the attempt that the job asked for.
+    fn is_ahead(&self, job: &JobId, delivery: &Delivery) -> bool {
+        // Stored times are cut to the millisecond: the attempt may begin a little before its slot.
+        let tried = delivery.attempts.last().map(|attempt| attempt.at.as_millisecond());
+        delivery.status == DeliveryStatus::Due
+            && delivery.replay.job.as_ref() == Some(job)
+            && tried.is_none_or(|tried| tried < self.at.as_millisecond())
+    }
+}
+
 impl Job {
     /// A job that begins at `now`.
     #[must_use]
@@ -179,11 +218,19 @@ impl Job {
             progress: Progress::default(),
             position: None,
             next_slot: now,
+            awaited: None,
+            newest: None,
             created_at: now,
             updated_at: now,
             ended_at: None,
             fence: 0,
         }
+    }
+
+    /// Whether it is about one event alone.
+    #[must_use]
+    pub fn is_of_one_event(&self) -> bool {
+        matches!(self.kind, JobKind::ReplayEvent { .. })
     }
 
     /// How it asks for a delivery that is attempted then.
@@ -205,10 +252,38 @@ impl Job {
         (slot < end).then_some(slot)
     }
 
-    /// Uses up the room that [`Job::slot`] gave.
-    pub fn use_slot(&mut self, slot: Timestamp) {
-        let interval = Duration::from_secs(60) / self.rate.max(1);
+    /// Uses up the room that [`Job::slot`] gave, for a webhook that takes no more than `most`: what a job asks for beyond that only lies
+    /// before what others are owed.
+    pub fn use_slot(&mut self, slot: Timestamp, most: Option<Rate>) {
+        let rate = most.map_or(self.rate, |most| self.rate.min(most.per_minute()));
+        let interval = Duration::from_secs(60) / rate.max(1);
         self.next_slot = slot.checked_add(interval).unwrap_or(Timestamp::MAX);
+    }
+
+    /// Notes a delivery that it asked for.
+    pub fn note(&mut self, asked: Waymark) {
+        if self.awaited.is_none() {
+            self.awaited = Some(asked);
+        } else {
+            self.newest = Some(asked);
+        }
+    }
+
+    /// Looks at the awaited delivery, as it is at `now`; `None` where there is none any more. What was attempted is awaited no longer, and the
+    /// newest one is in its place.
+    pub fn look_back(&mut self, delivery: Option<&Delivery>, now: Timestamp) -> Headway {
+        let Some(awaited) = &self.awaited else {
+            return Headway::Level;
+        };
+        if !delivery.is_some_and(|delivery| awaited.is_ahead(&self.id, delivery)) {
+            self.awaited = self.newest.take();
+            return match self.awaited {
+                Some(_) => Headway::LookAgain,
+                None => Headway::Level,
+            };
+        }
+        let end = awaited.at.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        if now > end { Headway::TooFar } else { Headway::Level }
     }
 
     /// Ends it.
@@ -241,7 +316,7 @@ mod tests {
     fn look(job: &mut Job, now: Timestamp) -> u32 {
         let mut asked = 0;
         while let Some(slot) = job.slot(now) {
-            job.use_slot(slot);
+            job.use_slot(slot, None);
             asked += 1;
         }
         asked
@@ -285,6 +360,84 @@ mod tests {
         assert_eq!(look(&mut job, at(5)), 50);
         assert_eq!(look(&mut job, at(60)), 550);
         assert_eq!(look(&mut job, at(6_000)), 600, "what was not used is not saved up");
+    }
+
+    #[test]
+    fn a_webhook_that_takes_less_is_asked_for_less() {
+        let (mut job, mut asked) = (job(600), 0);
+        let most = Rate::try_from(30).ok();
+        while let Some(slot) = job.slot(at(0)) {
+            job.use_slot(slot, most);
+            asked += 1;
+        }
+        assert_eq!(asked, 30);
+        let mut slow = self::job(10);
+        slow.use_slot(at(0), most);
+        assert_eq!(slow.next_slot, at(6), "its own rate is lower");
+    }
+
+    fn asked_for(job: &Job, name: &str, second: i64) -> (Waymark, Delivery) {
+        let event = EventId::compute("s", Identity::ProviderId(name), 0);
+        let mark = Waymark {
+            event: event.clone(),
+            at: at(second),
+        };
+        let delivery = Delivery {
+            event,
+            webhook: WebhookId::generate(at(0)),
+            organization: job.organization.clone(),
+            status: DeliveryStatus::Due,
+            created_at: at(0),
+            next_attempt: Some(at(second)),
+            attempts: Vec::new(),
+            replay: crate::delivery::Replay {
+                job: Some(job.id.clone()),
+                ..Default::default()
+            },
+            fence: 0,
+        };
+        (mark, delivery)
+    }
+
+    #[test]
+    fn a_job_waits_for_what_it_asked_for() {
+        let mut job = job(600);
+        assert_eq!(job.look_back(None, at(999)), Headway::Level, "it has asked for nothing");
+        let (first, mut waiting) = asked_for(&job, "1", 10);
+        let (last, newest) = asked_for(&job, "2", 50);
+        job.note(first);
+        job.note(asked_for(&job, "between", 30).0);
+        job.note(last.clone());
+        assert_eq!(job.look_back(Some(&waiting), at(70)), Headway::Level);
+        assert_eq!(job.look_back(Some(&waiting), at(71)), Headway::TooFar);
+        // An attempt of an earlier round is none that it asked for.
+        let attempt = |second| crate::delivery::Attempt {
+            at: at(second),
+            duration_ms: 1,
+            status: Some(500),
+            error: None,
+            throttled: false,
+            answer: None,
+        };
+        waiting.record(attempt(9));
+        waiting.next_attempt = Some(at(4_000));
+        assert_eq!(job.look_back(Some(&waiting), at(71)), Headway::TooFar, "it was put off");
+        waiting.record(attempt(10));
+        assert_eq!(job.look_back(Some(&waiting), at(71)), Headway::LookAgain);
+        assert_eq!(job.awaited, Some(last));
+        assert_eq!(job.look_back(Some(&newest), at(111)), Headway::TooFar);
+        // It has ended, or another job asks for it now, or it is gone.
+        let ended = Delivery {
+            status: DeliveryStatus::Cancelled,
+            ..newest.clone()
+        };
+        let mut of_another = newest;
+        of_another.replay.job = Some(JobId::generate(at(1)));
+        for delivery in [Some(&ended), Some(&of_another), None] {
+            let mut job = job.clone();
+            assert_eq!(job.look_back(delivery, at(999)), Headway::Level);
+            assert_eq!(job.awaited, None);
+        }
     }
 
     proptest! {

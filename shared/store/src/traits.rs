@@ -271,6 +271,10 @@ pub struct Moment {
     pub event: EventId,
     /// Where the delivery stood a moment ago.
     pub status: Option<DeliveryStatus>,
+    /// The event's type; `None` of a delivery.
+    pub event_type: Option<String>,
+    /// Where the event came in; `None` when it was published, and of a delivery.
+    pub source: Option<SourceId>,
 }
 
 impl Moment {
@@ -316,8 +320,9 @@ pub trait Jobs: Send + Sync {
 
 /// Takes orders for jobs. (registry: `Query`, transactions of `PutItem`, `UpdateItem`, `DeleteItem`)
 pub trait JobDesk: Jobs {
-    /// Stores a new job, and that it is to be worked on, all or nothing.
-    fn create_job(&self, job: &Job) -> impl Future<Output = Result<()>> + Send;
+    /// Stores a new job, and that it is to be worked on, all or nothing. `false` when its organization has `most` jobs, or more, that have
+    /// not ended: however many are asked for at the same time.
+    fn create_job(&self, job: &Job, most: usize) -> impl Future<Output = Result<bool>> + Send;
     /// The jobs of an organization, newest first and, with `before`, older than that one, at most `limit`.
     fn jobs_of(
         &self,
@@ -325,8 +330,6 @@ pub trait JobDesk: Jobs {
         before: Option<&JobId>,
         limit: u16,
     ) -> impl Future<Output = Result<Vec<Job>>> + Send;
-    /// How many jobs of an organization have not ended.
-    fn running_jobs_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<usize>> + Send;
     /// Ends a job that has not ended. `false` when it has, or is not there.
     fn cancel_job(
         &self,
@@ -345,6 +348,8 @@ pub struct RunningJob {
     pub organization: OrganizationId,
     /// The job.
     pub job: JobId,
+    /// Whether it is about one event alone, and so soon done.
+    pub of_one_event: bool,
 }
 
 /// The right to work on a job, for a while.
@@ -361,7 +366,7 @@ pub struct JobLease {
 }
 
 /// Finds the jobs to work on, and keeps how far they are. (registry: `Query` on the jobs that have not ended, `UpdateItem` on leases,
-/// transactions of `PutItem` and `DeleteItem`)
+/// transactions of `PutItem`, `UpdateItem` and `DeleteItem`)
 pub trait JobQueue: Jobs {
     /// All jobs that have not ended, of all organizations, oldest first.
     fn running_jobs(&self) -> impl Future<Output = Result<Vec<RunningJob>>> + Send;

@@ -7,11 +7,12 @@
 #[path = "golden/samples.rs"]
 mod samples;
 
+use jiff::SignedDuration;
 use payload::TraceId;
 use payload::audit::{Actor, AuditEntry};
 use payload::delivery::{Delivery, DeliveryStatus};
 use payload::event::Event;
-use payload::job::{Job, JobFailure, JobKind, JobStatus};
+use payload::job::{Job, JobFailure, JobKind, JobStatus, Waymark};
 use payload::key::TimedSecret;
 use payload::organization::{ApiKey, Organization, Quota, Role, Suspension};
 use payload::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
@@ -195,7 +196,7 @@ fn events_and_deliveries_v1() {
     check("delivery-done-v1", &DeliveryItem::new(&done, 30), |item| {
         Delivery::try_from(item).unwrap() == done
     });
-    check("delivery-replayed-v1", &DeliveryItem::new(&replayed(), 30), |item| {
+    check_reading("delivery-replayed-v1", |item: DeliveryItem| {
         Delivery::try_from(item).unwrap() == replayed()
     });
     check("delivery-asked-v1", &DeliveryItem::new(&asked(), 30), |item| {
@@ -207,6 +208,20 @@ fn events_and_deliveries_v1() {
 fn jobs_v1() {
     check("job-v1", &JobItem::from(&job()), |item| {
         Job::try_from(item).unwrap() == job()
+    });
+    let ahead = Job {
+        awaited: Some(Waymark {
+            event: event_id(),
+            at: at(),
+        }),
+        newest: Some(Waymark {
+            event: event_id(),
+            at: at() + SignedDuration::from_secs(1),
+        }),
+        ..job()
+    };
+    check("job-ahead-v1", &JobItem::from(&ahead), |item| {
+        Job::try_from(item).unwrap() == ahead
     });
     let mut ended = Job {
         kind: JobKind::ReplayEvent {
@@ -223,8 +238,16 @@ fn jobs_v1() {
     let running = RunningJob {
         organization: id("org_"),
         job: id("job_"),
+        of_one_event: false,
     };
     check("job-running-v1", &RunningJobItem::from(&job()), |item| {
+        RunningJob::from(item) == running
+    });
+    let running = RunningJob {
+        of_one_event: true,
+        ..running
+    };
+    check("job-running-one-event-v1", &RunningJobItem::from(&ended), |item| {
         RunningJob::from(item) == running
     });
 }
@@ -354,7 +377,7 @@ fn events_and_deliveries_since_they_are_listed() {
     check("event-listed-v1", &EventItem::new(&hopped, 30).unwrap(), |item| {
         Event::try_from(item).unwrap() == hopped
     });
-    check("delivery-unsettled-v1", &DeliveryItem::new(&delivery(), 30), |item| {
+    check_reading("delivery-unsettled-v1", |item: DeliveryItem| {
         Delivery::try_from(item).unwrap() == delivery()
     });
     let exhausted = Delivery {
@@ -365,6 +388,41 @@ fn events_and_deliveries_since_they_are_listed() {
     check("delivery-exhausted-v1", &DeliveryItem::new(&exhausted, 30), |item| {
         Delivery::try_from(item).unwrap() == exhausted
     });
+}
+
+#[test]
+fn deliveries_since_they_last_as_long_as_they_are_due() {
+    check("delivery-lasting-v1", &DeliveryItem::new(&replayed(), 30), |item| {
+        Delivery::try_from(item).unwrap() == replayed()
+    });
+    let ttl = |delivery: &Delivery| -> i64 {
+        let written: serde_dynamo::Item = serde_dynamo::to_item(DeliveryItem::new(delivery, 30)).unwrap();
+        serde_json::to_value(&written).unwrap()["ttl"]["N"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let month = SignedDuration::from_hours(30 * 24);
+    // Another round, a month after the first: it lives through its schedule.
+    let late = Delivery {
+        next_attempt: Some(at() + month + SignedDuration::from_secs(7)),
+        ..replayed()
+    };
+    assert_eq!(ttl(&late), (at() + month + month).as_second() + 7);
+    let mut ended = Delivery {
+        status: DeliveryStatus::Exhausted,
+        next_attempt: None,
+        ..replayed()
+    };
+    ended.attempts.last_mut().unwrap().at = at() + month;
+    assert_eq!(
+        ttl(&ended),
+        (at() + month + month).as_second(),
+        "what it came to is seen as long"
+    );
+    ended.attempts.clear();
+    assert_eq!(ttl(&ended), (at() + month).as_second());
 }
 
 #[test]

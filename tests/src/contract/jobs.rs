@@ -29,6 +29,7 @@ async fn is_running(store: &Dynamo, job: &Job) -> bool {
     running.contains(&RunningJob {
         organization: job.organization.clone(),
         job: job.id.clone(),
+        of_one_event: job.is_of_one_event(),
     })
 }
 
@@ -36,14 +37,16 @@ pub(super) async fn a_job_runs_until_it_ends(store: &Dynamo) {
     let organization = OrganizationId::generate(now());
     let mut job = job(&organization, now());
     assert_eq!(store.job(&organization, &job.id).await, Ok(None));
-    store.create_job(&job).await.expect("create");
-    store.create_job(&job).await.expect("a repetition of the client's own");
+    assert_eq!(store.create_job(&job, 1).await, Ok(true));
+    assert_eq!(
+        store.create_job(&job, 1).await,
+        Ok(true),
+        "a repetition of the client's own"
+    );
     assert_eq!(store.job(&organization, &job.id).await, Ok(Some(job.clone())));
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.job(&stranger, &job.id).await, Ok(None), "it is another's");
     assert!(is_running(store, &job).await);
-    assert_eq!(store.running_jobs_of(&organization).await, Ok(1));
-    assert_eq!(store.running_jobs_of(&stranger).await, Ok(0));
 
     job.fence = 2;
     job.progress.count(true);
@@ -80,7 +83,7 @@ pub(super) async fn a_job_runs_until_it_ends(store: &Dynamo) {
 pub(super) async fn a_cancelled_job_is_written_by_nobody(store: &Dynamo) {
     let organization = OrganizationId::generate(now());
     let mut job = job(&organization, now());
-    store.create_job(&job).await.expect("create");
+    assert_eq!(store.create_job(&job, 9).await, Ok(true));
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.cancel_job(&stranger, &job.id, at(5)).await, Ok(false));
     assert!(is_running(store, &job).await, "all or nothing");
@@ -106,16 +109,51 @@ pub(super) async fn a_cancelled_job_is_written_by_nobody(store: &Dynamo) {
     assert_eq!(store.job(&organization, &expected.id).await, Ok(Some(expected)));
 }
 
+pub(super) async fn an_organization_has_so_many_jobs_at_a_time(store: &Dynamo) {
+    let organization = OrganizationId::generate(now());
+    let asked: Vec<Job> = (0..12).map(|_| job(&organization, now())).collect();
+    let created = futures::future::join_all(asked.iter().map(|job| store.create_job(job, 3))).await;
+    let running: Vec<&Job> = asked
+        .iter()
+        .zip(created)
+        .filter_map(|(job, created)| created.expect("create").then_some(job))
+        .collect();
+    assert_eq!(running.len(), 3, "however many are asked for at the same time");
+    let is_stored = async |job: &Job| store.job(&organization, &job.id).await.expect("read").is_some();
+    for job in &asked {
+        assert_eq!(is_stored(job).await, running.contains(&job));
+    }
+    let another = job(&OrganizationId::generate(now()), now());
+    assert_eq!(
+        store.create_job(&another, 3).await,
+        Ok(true),
+        "of an organization of its own"
+    );
+
+    // One that ends makes room for one, however often it ends, or is looked at.
+    let mut ended = running[0].clone();
+    assert_eq!(store.save_job(&ended).await, Ok(true));
+    ended.end(JobStatus::Done, None, at(1));
+    assert_eq!(store.save_job(&ended).await, Ok(true));
+    assert_eq!(store.save_job(&ended).await, Ok(true));
+    assert_eq!(store.cancel_job(&organization, &ended.id, at(2)).await, Ok(false));
+    let next = async || store.create_job(&job(&organization, now()), 3).await;
+    assert_eq!((next().await, next().await), (Ok(true), Ok(false)));
+    assert_eq!(store.cancel_job(&organization, &running[1].id, at(2)).await, Ok(true));
+    assert_eq!(store.cancel_job(&organization, &running[1].id, at(2)).await, Ok(false));
+    assert_eq!((next().await, next().await), (Ok(true), Ok(false)));
+    let listed = store.jobs_of(&organization, None, 100).await.expect("list");
+    assert_eq!(listed.len(), 5, "the set of those that run is no job");
+}
+
 pub(super) async fn jobs_are_listed_newest_first(store: &Dynamo) {
     let organization = OrganizationId::generate(now());
     let jobs: Vec<Job> = (0..5).map(|second| job(&organization, at(second))).collect();
     for job in &jobs {
-        store.create_job(job).await.expect("create");
+        assert_eq!(store.create_job(job, 9).await, Ok(true));
     }
-    store
-        .create_job(&job(&OrganizationId::generate(now()), now()))
-        .await
-        .expect("another's");
+    let anothers = job(&OrganizationId::generate(now()), now());
+    assert_eq!(store.create_job(&anothers, 9).await, Ok(true));
     let ids = async |before: Option<&JobId>, limit| -> Vec<JobId> {
         let jobs = store.jobs_of(&organization, before, limit).await.expect("list");
         jobs.into_iter().map(|job| job.id).collect()
@@ -147,7 +185,7 @@ pub(super) async fn a_job_is_worked_on_by_one_owner_at_a_time(store: &Dynamo) {
     assert!(again.expect("take").expect("given back").fence > theirs.fence);
     // What is not there any more is not looked at again.
     let running = self::job(&OrganizationId::generate(now()), now());
-    store.create_job(&running).await.expect("create");
+    assert_eq!(store.create_job(&running, 9).await, Ok(true));
     store.forget_running_job(&running.id).await.expect("forget");
     assert!(!is_running(store, &running).await);
 }
@@ -219,6 +257,43 @@ pub(super) async fn a_delivery_is_asked_for_as_it_was_read(store: &Dynamo) {
     assert_eq!(store.replace_delivery(&delivery, &first).await, Ok(false));
 }
 
+pub(super) async fn an_answer_that_is_removed_does_not_come_back(store: &Dynamo) {
+    let organization = OrganizationId::generate(now());
+    let attempt = |second: i64| Attempt {
+        throttled: false,
+        at: at(second),
+        duration_ms: 7,
+        status: Some(500),
+        error: Some(AttemptError::Status),
+        answer: Some("oops".into()),
+    };
+    let mut delivery = Delivery::new(&event(&organization, None, "msg_1"), &WebhookId::generate(now()), now());
+    store.create_delivery(&delivery, None).await.expect("create");
+    let stored = async |delivery: &Delivery| store.delivery(&delivery.event, &delivery.webhook).await.expect("read");
+    // New attempts bring their answers.
+    for second in 0..2 {
+        delivery.record(attempt(second));
+        assert_eq!(store.update_delivery(&delivery, None).await, Ok(true));
+        assert_eq!(stored(&delivery).await.as_ref(), Some(&delivery));
+    }
+    // Read before the answer is removed, and put off, or given up, after it.
+    let removed = store
+        .remove_answers(&organization, &delivery.event, &delivery.webhook)
+        .await;
+    assert_eq!(removed, Ok(true));
+    delivery.next_attempt = Some(at(3_600));
+    assert_eq!(
+        store.update_delivery(&delivery, None).await,
+        Ok(true),
+        "the rest is written"
+    );
+    delivery.attempts[1].answer = None;
+    assert_eq!(stored(&delivery).await.as_ref(), Some(&delivery));
+    delivery.record(attempt(2));
+    assert_eq!(store.update_delivery(&delivery, None).await, Ok(true));
+    assert_eq!(stored(&delivery).await, Some(delivery));
+}
+
 pub(super) async fn what_is_due_is_brought_forward_as_it_was_read(store: &Dynamo) {
     let organization = OrganizationId::generate(now());
     let job = job(&organization, now());
@@ -276,6 +351,8 @@ pub(super) async fn events_and_deliveries_are_found_by_time(store: &Dynamo) {
             at: arrived,
             event: event.id,
             status: Some(delivery.status),
+            event_type: Some(event.meta.event_type),
+            source: None,
         });
     }
     store
@@ -290,6 +367,13 @@ pub(super) async fn events_and_deliveries_are_found_by_time(store: &Dynamo) {
         };
         moments.iter().map(without).collect()
     };
+    let deliveries = |moments: &[Moment]| -> Vec<Moment> {
+        let without = |moment: &Moment| Moment {
+            event_type: None,
+            ..moment.clone()
+        };
+        moments.iter().map(without).collect()
+    };
     for limit in [1, 3, 7, 100] {
         let found = walk(limit, async |after, limit| {
             let found = store.events_between(&organization, at(0), at(9), after.as_ref(), limit);
@@ -300,12 +384,12 @@ pub(super) async fn events_and_deliveries_are_found_by_time(store: &Dynamo) {
             let found = store.deliveries_between(&webhook, at(0), at(9), after.as_ref(), limit);
             found.await.expect("deliveries")
         });
-        assert_eq!(found.await, expected, "by {limit}");
+        assert_eq!(found.await, deliveries(&expected), "by {limit}");
     }
     let found = store.events_between(&organization, at(1), at(2), None, 100).await;
     assert_eq!(found.expect("events"), events(&expected[8..24]));
     let found = store.deliveries_between(&webhook, at(3), at(9), None, 100).await;
-    assert_eq!(found.expect("deliveries"), expected[24..]);
+    assert_eq!(found.expect("deliveries"), deliveries(&expected[24..]));
     let found = store.events_between(&organization, at(2), at(1), None, 100).await;
     assert_eq!(found, Ok(vec![]), "a span that ends before it begins");
 }

@@ -27,6 +27,9 @@ use crate::{App, Store};
 pub(crate) struct ReplayEvent {
     /// The one webhook that it is delivered to, also one that it was never for. Without it: all that it has deliveries for.
     webhook: Option<WebhookId>,
+    /// How many deliveries a minute are asked for at most: 1 to 6000, 600 where it is absent.
+    #[schema(minimum = 1, maximum = 6_000)]
+    rate: Option<u32>,
     /// Whether the deliveries carry a `webhook-id` of their own, for receivers that drop what they know. Otherwise it is the event's id.
     new_message_id: Option<bool>,
 }
@@ -103,7 +106,7 @@ pub(crate) async fn replay_event<S: Store, C: Clock>(
         event: id,
         webhook: wish.webhook,
     };
-    begin(&app, &caller, kind, DEFAULT_RATE, wish.new_message_id).await
+    begin(&app, &caller, kind, rate(wish.rate)?, wish.new_message_id).await
 }
 
 /// Makes the exhausted deliveries of a webhook again.
@@ -222,12 +225,6 @@ async fn begin<S: Store, C: Clock>(
     new_message_id: Option<bool>,
 ) -> Result<Response, ApiError> {
     let organization = caller.organization();
-    if app.store.running_jobs_of(organization).await? >= MAX_RUNNING {
-        return Err(ApiError::LimitReached {
-            what: "jobs that have not ended",
-            limit: MAX_RUNNING,
-        });
-    }
     let job = Job {
         rate,
         new_message_id: new_message_id.unwrap_or(false),
@@ -235,7 +232,12 @@ async fn begin<S: Store, C: Clock>(
     };
     let view = JobView::of(&job);
     let entry = caller.entry(job.created_at, Action::JobCreated, &job.id, NOTHING, Some(&view));
-    app.store.recording(entry).create_job(&job).await?;
+    if !app.store.recording(entry).create_job(&job, MAX_RUNNING).await? {
+        return Err(ApiError::LimitReached {
+            what: "jobs that have not ended",
+            limit: MAX_RUNNING,
+        });
+    }
     let location = format!("/v1/jobs/{}", job.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], axum::Json(view)).into_response())
 }

@@ -543,11 +543,15 @@ impl Jobs for Fake {
 }
 
 impl JobDesk for Fake {
-    async fn create_job(&self, job: &Job) -> Result<()> {
+    async fn create_job(&self, job: &Job, most: usize) -> Result<bool> {
         let mut tables = self.working()?;
+        let is_running = |other: &&Job| other.organization == job.organization && other.status == JobStatus::Running;
+        if tables.jobs.values().filter(is_running).count() >= most {
+            return Ok(false);
+        }
         tables.audit.extend(self.entry.clone());
         tables.jobs.insert(job.id.clone(), job.clone());
-        Ok(())
+        Ok(true)
     }
 
     async fn jobs_of(&self, organization: &OrganizationId, before: Option<&JobId>, limit: u16) -> Result<Vec<Job>> {
@@ -556,12 +560,6 @@ impl JobDesk for Fake {
         let meant = newest_first
             .filter(|job| job.organization == *organization && before.is_none_or(|before| job.id < *before));
         Ok(meant.take(limit.into()).cloned().collect())
-    }
-
-    async fn running_jobs_of(&self, organization: &OrganizationId) -> Result<usize> {
-        let tables = self.working()?;
-        let running = |job: &&Job| job.organization == *organization && job.status == JobStatus::Running;
-        Ok(tables.jobs.values().filter(running).count())
     }
 
     async fn cancel_job(&self, organization: &OrganizationId, id: &JobId, now: Timestamp) -> Result<bool> {

@@ -45,9 +45,10 @@ async fn an_event_is_replayed_to_all_or_to_one() {
     assert_eq!(client.get(&format!("/v1/jobs/{id}")).await.body, expected);
 
     let answer = client
-        .post(&path, json!({"webhook": webhook, "newMessageId": true}))
+        .post(&path, json!({"webhook": webhook, "newMessageId": true, "rate": 7}))
         .await;
     assert_eq!((answer.status, answer.text("webhook")), (202, webhook.clone()));
+    assert_eq!(answer.body["rate"], 7);
     assert_eq!(answer.body["newMessageId"], true);
     let (event, webhook): (EventId, WebhookId) = (event.parse().unwrap(), webhook.parse().unwrap());
     let kinds: Vec<JobKind> = jobs(&client).into_iter().map(|job| job.kind).collect();
@@ -70,7 +71,9 @@ async fn a_replay_to_what_is_not_there_is_refused() {
         (json!({"webhook": "wh_1"}), "/webhook"),
         (json!({"webhook": 1}), "/webhook"),
         (json!({"newMessageId": "yes"}), "/newMessageId"),
-        (json!({"rate": 1}), "/rate"),
+        (json!({"rate": 0}), "/rate"),
+        (json!({"rate": 6_001}), "/rate"),
+        (json!({"until": "2025-03-25T13:31:00Z"}), "/until"),
     ] {
         let answer = client.post(&path, body.clone()).await;
         let said = (answer.status, answer.text("pointer"));

@@ -6,15 +6,15 @@
 
 mod work;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use delivery::policy::later;
 use delivery::{Deadline, Sender};
 use futures::{FutureExt, StreamExt, stream};
-use payload::Clock;
 use payload::job::{Job, JobFailure, JobStatus};
+use payload::{Clock, OrganizationId};
 use store::{JobLease, RunningJob, StoreError};
 
 use crate::{Store, Tick, shuffled};
@@ -69,8 +69,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         match self.parts.store.running_jobs().await {
             Ok(running) => {
                 let share = Deadline::after(settings.share);
-                // In an order by chance: where there are more than a tick has time for, none is always the last.
-                stream::iter(shuffled(running))
+                stream::iter(in_turn(shuffled(running)))
                     .for_each_concurrent(settings.at_once, |running| self.turn_of(running, share, &touched))
                     .await;
             }
@@ -183,6 +182,19 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
     }
 }
 
+/// Jobs in the order of their turns: first what is soon done, and of both kinds one of each organization after the other, so that who has many
+/// does not keep out who has one. Among these they stay as they come, which is by chance: where there are more than a tick has time for, none
+/// is always the last.
+fn in_turn(mut running: Vec<RunningJob>) -> Vec<RunningJob> {
+    let mut counts: HashMap<(bool, OrganizationId), usize> = HashMap::new();
+    running.sort_by_cached_key(|job| {
+        let count = counts.entry((job.of_one_event, job.organization.clone())).or_default();
+        *count += 1;
+        (!job.of_one_event, *count)
+    });
+    running
+}
+
 fn log_trouble(running: &RunningJob, error: &StoreError) {
     tracing::error!(organization = %running.organization, job = %running.job, error_type = error.error_type(), error = %error, "the job waits");
 }
@@ -205,4 +217,33 @@ fn log_end(job: &Job) {
         skipped = job.progress.skipped,
         "job ended"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use payload::JobId;
+
+    use super::*;
+
+    #[test]
+    fn who_has_many_jobs_does_not_keep_out_who_has_one() {
+        let [many, few] = [(); 2].map(|()| OrganizationId::generate(Timestamp::UNIX_EPOCH));
+        let job = |organization: &OrganizationId, of_one_event| RunningJob {
+            organization: organization.clone(),
+            job: JobId::generate(Timestamp::UNIX_EPOCH),
+            of_one_event,
+        };
+        let mut running: Vec<RunningJob> = (0..10).map(|_| job(&many, false)).collect();
+        running.extend([job(&many, true), job(&many, true), job(&few, false), job(&few, true)]);
+        let turns = in_turn(shuffled(running.clone()));
+        assert!(
+            turns[..3].iter().all(|job| job.of_one_event),
+            "what is soon done comes first"
+        );
+        assert!(turns[..2].iter().any(|job| job.organization == few));
+        assert!(turns[3..5].iter().any(|job| job.organization == few));
+        assert_eq!(turns.len(), running.len());
+        assert!(running.iter().all(|job| turns.contains(job)));
+    }
 }

@@ -10,11 +10,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use payload::delivery::{Asked, Delivery, DeliveryStatus};
 use payload::event::MAX_HOPS;
-use payload::filter::Matcher;
-use payload::job::{Job, JobFailure, JobKind, JobStatus, Position};
-use payload::webhook::Webhook;
+use payload::filter::{Matcher, StoredFilter};
+use payload::job::{Headway, Job, JobFailure, JobKind, JobStatus, Position, Waymark};
+use payload::webhook::{Rate, Webhook};
 use payload::{Clock, Event, EventId, WebhookId, own};
-use store::{StoreError, WebhookSet};
+use store::{Moment, StoreError, WebhookSet};
 
 use super::Step;
 use crate::bucket::live;
@@ -49,14 +49,48 @@ enum Work {
     /// A webhook's exhausted deliveries.
     Failed {
         webhook: WebhookId,
+        rate: Option<Rate>,
         span: (Timestamp, Timestamp),
     },
     /// The events that a webhook missed.
     Recovery {
         webhook: WebhookId,
+        rate: Option<Rate>,
         matcher: Box<Matcher>,
+        filter: StoredFilter,
         span: (Timestamp, Timestamp),
     },
+}
+
+impl Work {
+    /// The webhook that all of it is for, where it is for many events.
+    fn of_many(&self) -> Option<&WebhookId> {
+        match self {
+            Self::Event { .. } => None,
+            Self::Failed { webhook, .. } | Self::Recovery { webhook, .. } => Some(webhook),
+        }
+    }
+
+    /// Whether what an index says of an event, or of a delivery, is enough to know that it is left as it is.
+    fn leaves(&self, moment: &Moment) -> bool {
+        let over = [Some(DeliveryStatus::Delivered), Some(DeliveryStatus::Cancelled)];
+        let unwanted = match (self, &moment.event_type) {
+            (Self::Recovery { filter, .. }, Some(event_type)) => {
+                let source = moment.source.as_ref();
+                filter.read().is_ok_and(|filter| !filter.may_want(event_type, source))
+            }
+            _ => false,
+        };
+        unwanted || over.contains(&moment.status)
+    }
+
+    /// What that webhook takes.
+    fn rate(&self) -> Option<Rate> {
+        match self {
+            Self::Event { .. } => None,
+            Self::Failed { rate, .. } | Self::Recovery { rate, .. } => *rate,
+        }
+    }
 }
 
 /// One delivery that a job looks at.
@@ -64,8 +98,8 @@ struct Entry {
     position: Position,
     event: EventId,
     webhook: WebhookId,
-    /// Where it stood, as far as the index says.
-    status: Option<DeliveryStatus>,
+    /// Whether what the index says of it shows that nothing is to be done.
+    is_over: bool,
 }
 
 /// What a job has before it.
@@ -73,6 +107,17 @@ struct Page {
     entries: Vec<Entry>,
     /// Whether nothing comes behind these, now or later.
     is_last: bool,
+}
+
+/// What became of a wish for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// There was no need.
+    Dropped,
+    /// The job had asked for it before.
+    Known,
+    /// The job asks for it now.
+    Made,
 }
 
 /// What a job wants of a delivery.
@@ -98,6 +143,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 return Ok(Step::Later);
             }
         };
+        if self.is_too_far(job, &work).await? {
+            return Ok(Step::Later);
+        }
         let page = self.list(job, &work).await?;
         let is_empty = page.entries.is_empty();
         let mut entries = page.entries.into_iter().peekable();
@@ -111,6 +159,22 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             job.end(JobStatus::Done, None, self.parts.clock.now());
         }
         Ok(if is_empty { Step::Later } else { Step::More })
+    }
+
+    /// Whether a job is so far ahead of what its webhook takes that it waits: else what it asks for would lie before what others are owed.
+    async fn is_too_far(&self, job: &mut Job, work: &Work) -> Result<bool, StoreError> {
+        let Some(webhook) = work.of_many() else {
+            return Ok(false);
+        };
+        while let Some(awaited) = &job.awaited {
+            let delivery = self.parts.store.delivery(&awaited.event, webhook).await?;
+            match job.look_back(delivery.as_ref(), self.parts.clock.now()) {
+                Headway::Level => break,
+                Headway::LookAgain => {}
+                Headway::TooFar => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// Reads what the job needs; or why it cannot go on. Read for each page, so that a webhook that was deleted or disabled gets no more.
@@ -130,10 +194,13 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     set,
                 })
             }
-            JobKind::ReplayFailed { webhook, since, until } => registered(&set, webhook).map(|_| Work::Failed {
-                webhook: webhook.clone(),
-                span: (*since, *until),
-            }),
+            JobKind::ReplayFailed { webhook, since, until } => {
+                registered(&set, webhook).map(|registered| Work::Failed {
+                    webhook: webhook.clone(),
+                    rate: registered.effective_rate(),
+                    span: (*since, *until),
+                })
+            }
             JobKind::Recover { webhook, since, until } => registered(&set, webhook).and_then(|registered| {
                 let (matcher, unreadable) = Matcher::compile([(0, &registered.filter)]);
                 if !unreadable.is_empty() {
@@ -141,7 +208,9 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                 }
                 Ok(Work::Recovery {
                     webhook: webhook.clone(),
+                    rate: registered.effective_rate(),
                     matcher: Box::new(matcher),
+                    filter: registered.filter.clone(),
                     span: (*since, *until),
                 })
             }),
@@ -159,7 +228,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             Work::Event { event, webhook, .. } => {
                 return self.list_of_event(job, event, webhook.as_ref(), settled).await;
             }
-            Work::Failed { webhook, span } => {
+            Work::Failed { webhook, span, .. } => {
                 let (since, until) = *span;
                 let end = until.min(settled);
                 let moments = store.deliveries_between(webhook, since, end, after, limit).await?;
@@ -175,11 +244,11 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             }
         };
         let is_last = moments.len() < usize::from(limit) && until <= settled;
-        let entry = |moment: store::Moment| Entry {
+        let entry = |moment: Moment| Entry {
             position: moment.position(),
+            is_over: work.leaves(&moment),
             event: moment.event,
             webhook: webhook.clone(),
-            status: moment.status,
         };
         Ok(Page {
             entries: moments.into_iter().map(entry).collect(),
@@ -215,7 +284,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
             },
             event: event.id.clone(),
             webhook,
-            status: None,
+            is_over: false,
         });
         let is_ahead = |entry: &Entry| job.position.as_ref().is_none_or(|after| entry.position > *after);
         let mut entries: Vec<Entry> = entries.filter(is_ahead).collect();
@@ -248,13 +317,14 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                         has_room = false;
                         break;
                     };
-                    job.use_slot(slot);
+                    job.use_slot(slot, work.rate());
                     slot
                 }
                 _ => self.parts.clock.now(),
             };
             wanted.push((look, slot));
         }
+        let slots: Vec<Timestamp> = wanted.iter().map(|(_, slot)| *slot).collect();
         let asker = &*job;
         let asking =
             wanted
@@ -264,17 +334,23 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     guarded(self.ask(asker, work, entry, look?, slot, touched)).await
                 });
         let asked = join_all(asking).await;
-        for (asked, entry) in asked.into_iter().zip(entries) {
-            let requested = match asked {
-                Ok(requested) => requested,
+        for ((asked, slot), entry) in asked.into_iter().zip(slots).zip(entries) {
+            let wish = match asked {
+                Ok(wish) => wish,
                 // Those behind it that were asked for carry the job: they are counted when it comes to them again.
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
                     tracing::error!(organization = %job.organization, job = %job.id, event = %entry.event, webhook = %entry.webhook, error_type = error.error_type(), error = %error, "the delivery cannot be asked for");
-                    false
+                    Wish::Dropped
                 }
             };
-            job.progress.count(requested);
+            job.progress.count(wish != Wish::Dropped);
+            if wish == Wish::Made && work.of_many().is_some() {
+                job.note(Waymark {
+                    event: entry.event,
+                    at: slot,
+                });
+            }
             job.position = Some(entry.position);
         }
         Ok(has_room)
@@ -282,11 +358,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
 
     /// What the job wants of a delivery, as it is now.
     async fn look(&self, job: &Job, work: &Work, entry: &Entry, is_first: bool) -> Result<Wanted, StoreError> {
-        let is_over = matches!(
-            entry.status,
-            Some(DeliveryStatus::Delivered | DeliveryStatus::Cancelled)
-        );
-        if is_over && !is_first {
+        if entry.is_over && !is_first {
             return Ok(Wanted::Nothing);
         }
         let store = &self.parts.store;
@@ -338,7 +410,7 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         })
     }
 
-    /// Asks for a delivery. `false` when there is no need.
+    /// Asks for a delivery, if there is need.
     async fn ask(
         &self,
         job: &Job,
@@ -347,11 +419,11 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
         mut wanted: Wanted,
         slot: Timestamp,
         touched: &Touched,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Wish, StoreError> {
         let (store, ask) = (&self.parts.store, job.ask(slot));
         for _ in 0..TRIES {
             let written = match wanted {
-                Wanted::Nothing => return Ok(false),
+                Wanted::Nothing => return Ok(Wish::Dropped),
                 Wanted::First(mut delivery) => {
                     delivery.next_attempt = Some(slot);
                     delivery.mark(&ask);
@@ -359,20 +431,23 @@ impl<S: Store, D: Sender, C: Clock> Tick<'_, S, D, C> {
                     store.create_delivery(&delivery, None).await?
                 }
                 Wanted::Again(delivery) => match delivery.ask(&ask, self.parts.clock.now()) {
-                    Asked::Before => true,
-                    Asked::NoNeed => return Ok(false),
+                    Asked::Before => {
+                        touched.add(&entry.webhook);
+                        return Ok(Wish::Known);
+                    }
+                    Asked::NoNeed => return Ok(Wish::Dropped),
                     Asked::Again(again) => store.replace_delivery(&delivery, &again).await?,
                 },
             };
             if written {
                 touched.add(&entry.webhook);
-                return Ok(true);
+                return Ok(Wish::Made);
             }
             // An outcome was written just now, or somebody else asks for it too.
             wanted = self.look(job, work, entry, true).await?;
         }
         tracing::warn!(organization = %job.organization, job = %job.id, event = %entry.event, webhook = %entry.webhook, error_type = "changing", "the delivery is not asked for: it changes all the time");
-        Ok(false)
+        Ok(Wish::Dropped)
     }
 }
 

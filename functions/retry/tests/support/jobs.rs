@@ -35,6 +35,7 @@ impl JobQueue for Fake {
         let running = running.map(|job| RunningJob {
             organization: job.organization.clone(),
             job: job.id.clone(),
+            of_one_event: job.is_of_one_event(),
         });
         Ok(running.collect())
     }
@@ -132,6 +133,8 @@ impl Timelines for Fake {
             at: event.received_at,
             event: event.id.clone(),
             status: None,
+            event_type: Some(event.meta.event_type.clone()),
+            source: event.meta.source.as_ref().map(|source| source.id.clone()),
         });
         Ok(in_order(moments.collect(), (since, until), after, limit))
     }
@@ -151,6 +154,8 @@ impl Timelines for Fake {
             at: delivery.created_at,
             event: delivery.event.clone(),
             status: Some(delivery.status),
+            event_type: None,
+            source: None,
         });
         Ok(in_order(moments.collect(), (since, until), after, limit))
     }

@@ -83,6 +83,27 @@ fn what_waits_is_brought_forward_and_keeps_its_round() {
 }
 
 #[test]
+fn what_comes_soon_anyway_comes_under_the_id_that_is_asked_for() {
+    let job = JobId::generate(at(500));
+    let waiting = delivery(DeliveryStatus::Due, 3);
+    let renewed = Ask {
+        new_message_id: true,
+        ..ask(&job, 980)
+    };
+    for now in [940, 999] {
+        let marked = again(waiting.ask(&renewed, at(now)));
+        assert_eq!(marked.next_attempt, waiting.next_attempt, "{now}");
+        assert_eq!(marked.round().len(), 3);
+        assert!(marked.message_id().starts_with("msg_"));
+        assert_eq!(marked.ask(&renewed, at(now)), Asked::Before);
+    }
+    // Its attempt may be under way.
+    for now in [1_000, 2_000] {
+        assert_eq!(waiting.ask(&renewed, at(now)), Asked::NoNeed, "{now}");
+    }
+}
+
+#[test]
 fn what_succeeded_since_somebody_asked_is_not_sent_once_more() {
     let job = JobId::generate(at(500));
     let mut done = delivery(DeliveryStatus::Delivered, 0);

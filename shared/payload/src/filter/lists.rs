@@ -135,11 +135,12 @@ impl List {
 
     /// Whether an event has what one of the entries asks for.
     pub(super) fn holds(self, entries: &[Entry], event: &EventMeta) -> bool {
-        let operational = self == Self::Types && is_operational(event);
-        let mut asked = entries
-            .iter()
-            .filter(|entry| !operational || entry.text.starts_with(OPERATIONAL));
-        asked.any(|entry| self.values(event).any(|value| entry.matches(value)))
+        match self {
+            Self::Types => hold_type(entries, &event.event_type),
+            _ => entries
+                .iter()
+                .any(|entry| self.values(event).any(|value| entry.matches(value))),
+        }
     }
 }
 
@@ -171,6 +172,15 @@ impl<'de> Deserialize<'de> for TypePattern {
     }
 }
 
+/// Whether one of the entries of the list of types asks for this type: for one of Hookline's own only by its name.
+pub(super) fn hold_type(entries: &[Entry], event_type: &str) -> bool {
+    let operational = event_type.starts_with(OPERATIONAL);
+    let mut asked = entries
+        .iter()
+        .filter(|entry| !operational || entry.text.starts_with(OPERATIONAL));
+    asked.any(|entry| entry.matches(event_type))
+}
+
 /// Whether it is one of Hookline's own events.
 pub(super) fn is_operational(event: &EventMeta) -> bool {
     event.event_type.starts_with(OPERATIONAL)
@@ -186,7 +196,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn matches(&self, value: &str) -> bool {
+    pub(super) fn matches(&self, value: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.matches(value),
             None => *self.text == *value,

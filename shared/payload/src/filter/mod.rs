@@ -30,6 +30,7 @@ use json::Json;
 use lists::{Entry, List};
 use pattern::EventPattern;
 
+use crate::SourceId;
 use crate::event::EventMeta;
 
 pub use explain::Unmet;
@@ -121,6 +122,27 @@ impl Filter {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.lists.is_empty() && self.0.pattern.is_none()
+    }
+
+    /// Whether an event of this type, from this source where one is known, may be wanted, as far as these two say. Where it is not, none is.
+    #[must_use]
+    pub fn may_want(&self, event_type: &str, source: Option<&SourceId>) -> bool {
+        let list = |wanted| {
+            self.0
+                .lists
+                .iter()
+                .find(|(list, _)| *list == wanted)
+                .map(|(_, entries)| entries)
+        };
+        let of_type = match list(List::Types) {
+            Some(entries) => lists::hold_type(entries, event_type),
+            None => !event_type.starts_with(OPERATIONAL),
+        };
+        let from_source = match (list(List::Sources), source) {
+            (Some(entries), Some(source)) => entries.iter().any(|entry| entry.matches(source.as_str())),
+            _ => true,
+        };
+        of_type && from_source
     }
 
     /// Whether the lists want this event.

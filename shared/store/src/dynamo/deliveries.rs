@@ -1,5 +1,7 @@
 //! Deliveries, what of them is due, and the leases on buckets.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -56,17 +58,36 @@ impl Deliveries for Dynamo {
     }
 
     async fn update_delivery(&self, delivery: &Delivery, tell: Option<&Event>) -> Result<bool, StoreError> {
-        let put = self
-            .put_delivery(delivery)?
-            .condition_expression("#status = :due AND #fence <= :fence")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#fence", "fence")
-            .expression_attribute_values(":due", text("due"))
-            .expression_attribute_values(":fence", number(delivery.fence));
-        if self.write_delivery(put, tell).await? {
-            return Ok(true);
+        let mut delivery = Cow::Borrowed(delivery);
+        loop {
+            let mut put = self
+                .put_delivery(&delivery)?
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_names("#fence", "fence")
+                .expression_attribute_values(":due", text("due"))
+                .expression_attribute_values(":fence", number(delivery.fence));
+            let mut condition = "#status = :due AND #fence <= :fence".to_owned();
+            if let Some(number) = answered(&delivery) {
+                // An answer that is removed meanwhile must not come back: an attempt that is stored already has it still.
+                let (attempt, answer) = (format!("#attempts[{number}]"), format!("#attempts[{number}].#answer"));
+                condition.push_str(&format!(
+                    " AND (attribute_not_exists({attempt}) OR attribute_exists({answer}))"
+                ));
+                put = name_answers(put);
+            }
+            if self.write_delivery(put.condition_expression(condition), tell).await? {
+                return Ok(true);
+            }
+            let stored = self.delivery(&delivery.event, &delivery.webhook).await?;
+            if stored == Some(self.as_stored(&delivery)?) {
+                return Ok(true);
+            }
+            // Each time there is one less: it ends.
+            match stored.and_then(|stored| without_removed(&delivery, &stored)) {
+                Some(without) => delivery = Cow::Owned(without),
+                None => return Ok(false),
+            }
         }
-        Ok(self.delivery(&delivery.event, &delivery.webhook).await? == Some(self.as_stored(delivery)?))
     }
 }
 
@@ -87,12 +108,9 @@ impl Redelivery for Dynamo {
             });
         }
         // An answer that is removed meanwhile must not come back.
-        let answered = before.attempts.iter().rposition(|attempt| attempt.answer.is_some());
-        if let Some(number) = answered {
+        if let Some(number) = answered(before) {
             conditions.push(format!("attribute_exists(#attempts[{number}].#answer)"));
-            put = put
-                .expression_attribute_names("#attempts", "attempts")
-                .expression_attribute_names("#answer", "answer");
+            put = name_answers(put);
         }
         let put = put.condition_expression(conditions.join(" AND "));
         if self.write_delivery(put, None).await? {
@@ -146,6 +164,30 @@ impl Dynamo {
     fn as_stored(&self, delivery: &Delivery) -> Result<Delivery, StoreError> {
         DeliveryItem::new(delivery, self.retention.event_days).try_into()
     }
+}
+
+/// Which attempt has an answer that is kept.
+fn answered(delivery: &Delivery) -> Option<usize> {
+    let mut attempts = delivery.attempts.iter();
+    attempts.rposition(|attempt| attempt.answer.is_some())
+}
+
+/// Names what conditions on answers are about.
+fn name_answers(put: PutBuilder) -> PutBuilder {
+    put.expression_attribute_names("#attempts", "attempts")
+        .expression_attribute_names("#answer", "answer")
+}
+
+/// A delivery without the answers that were removed from what is stored of it; `None` where none was.
+fn without_removed(delivery: &Delivery, stored: &Delivery) -> Option<Delivery> {
+    let mut without = delivery.clone();
+    let mut is_any = false;
+    for (ours, stored) in without.attempts.iter_mut().zip(&stored.attempts) {
+        if ours.answer.is_some() && stored.answer.is_none() && ours.at == stored.at {
+            (ours.answer, is_any) = (None, true);
+        }
+    }
+    is_any.then_some(without)
 }
 
 /// What the index of due deliveries holds of one.

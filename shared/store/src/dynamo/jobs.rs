@@ -1,6 +1,7 @@
 //! Jobs, those of them that have not ended, and the leases on them.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 use payload::job::{Job, JobStatus};
 use payload::{JobId, OrganizationId};
@@ -8,7 +9,8 @@ use payload::{JobId, OrganizationId};
 use super::deliveries::{held_until, takes_lease};
 use super::{Attributes, Dynamo, built, delete, key, number, put_new, read, sdk_error, text, write};
 use crate::item::{
-    JobItem, JobLeaseItem, RUNNING_JOBS, RunningJobItem, job_lease_key, job_ttl, jobs_key, lease_time, timestamp,
+    BEHIND_JOBS, JobItem, JobLeaseItem, RUNNING_JOBS, RUNNING_SET, RunningJobItem, SCHEMA_VERSION, job_lease_key,
+    job_ttl, jobs_key, lease_time, timestamp,
 };
 use crate::{JobDesk, JobLease, JobQueue, Jobs, RunningJob, StoreError};
 
@@ -20,15 +22,22 @@ impl Jobs for Dynamo {
 }
 
 impl JobDesk for Dynamo {
-    async fn create_job(&self, job: &Job) -> Result<(), StoreError> {
+    async fn create_job(&self, job: &Job, most: usize) -> Result<bool, StoreError> {
+        let begun = self
+            .running_set(&job.organization, &job.id, "SET v = :version ADD #running :job")
+            .condition_expression("attribute_not_exists(#running) OR size(#running) < :most")
+            .expression_attribute_values(":version", number(SCHEMA_VERSION))
+            .expression_attribute_values(":most", number(most));
         let writes = vec![
             put_new(&self.tables.registry, "pk", &JobItem::from(job))?,
             put_new(&self.tables.registry, "pk", &RunningJobItem::from(job))?,
+            updates(begun)?,
         ];
         match self.transact(writes).await? {
-            None => Ok(()),
+            None => Ok(true),
             // Ids are random: what stands there is what an earlier try of this very call has written.
-            Some(_) if self.job(&job.organization, &job.id).await?.is_some() => Ok(()),
+            Some(_) if self.job(&job.organization, &job.id).await?.is_some() => Ok(true),
+            Some(reasons) if reasons.iter().take(2).all(Option::is_none) => Ok(false),
             Some(_) => Err(StoreError::Conflict),
         }
     }
@@ -39,20 +48,16 @@ impl JobDesk for Dynamo {
         before: Option<&JobId>,
         limit: u16,
     ) -> Result<Vec<Job>, StoreError> {
-        let mut query = self
+        let query = self
             .client
             .query()
             .table_name(&self.tables.registry)
+            .key_condition_expression("pk = :jobs AND sk < :before")
             .expression_attribute_values(":jobs", text(jobs_key(organization)))
+            .expression_attribute_values(":before", text(before.map_or(BEHIND_JOBS, JobId::as_str)))
             .scan_index_forward(false)
             .limit(i32::from(limit))
             .consistent_read(true);
-        query = match before {
-            None => query.key_condition_expression("pk = :jobs"),
-            Some(before) => query
-                .key_condition_expression("pk = :jobs AND sk < :before")
-                .expression_attribute_values(":before", text(before.as_str())),
-        };
         let mut pages = query.into_paginator().items().send();
         let mut jobs = Vec::new();
         while jobs.len() < usize::from(limit) {
@@ -60,11 +65,6 @@ impl JobDesk for Dynamo {
             jobs.push(read::<JobItem>(item.map_err(sdk_error)?)?.try_into()?);
         }
         Ok(jobs)
-    }
-
-    async fn running_jobs_of(&self, organization: &OrganizationId) -> Result<usize, StoreError> {
-        let running = self.running_jobs().await?;
-        Ok(running.iter().filter(|job| job.organization == *organization).count())
     }
 
     async fn cancel_job(&self, organization: &OrganizationId, id: &JobId, now: Timestamp) -> Result<bool, StoreError> {
@@ -80,10 +80,9 @@ impl JobDesk for Dynamo {
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":ttl", number(job_ttl(now)));
         let writes = vec![
-            TransactWriteItem::builder()
-                .update(update.build().map_err(built)?)
-                .build(),
+            updates(update)?,
             delete(&self.tables.registry, running_key(id))?,
+            self.runs_no_more(organization, id)?,
         ];
         Ok(self.transact(writes).await?.is_none())
     }
@@ -156,6 +155,7 @@ impl JobQueue for Dynamo {
         let mut writes = vec![TransactWriteItem::builder().put(put.build().map_err(built)?).build()];
         if job.status != JobStatus::Running {
             writes.push(delete(&self.tables.registry, running_key(&job.id))?);
+            writes.push(self.runs_no_more(&job.organization, &job.id)?);
         }
         if self.transact(writes).await?.is_none() {
             return Ok(true);
@@ -174,6 +174,28 @@ impl JobQueue for Dynamo {
             .send();
         forgotten.await.map(drop).map_err(sdk_error)
     }
+}
+
+impl Dynamo {
+    /// A change, by this expression, of which jobs of an organization have not ended: a set of their names, so that the same change twice is
+    /// one change.
+    fn running_set(&self, organization: &OrganizationId, job: &JobId, expression: &str) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.tables.registry)
+            .set_key(Some(key([("pk", &*jobs_key(organization)), ("sk", RUNNING_SET)])))
+            .update_expression(expression)
+            .expression_attribute_names("#running", "running")
+            .expression_attribute_values(":job", AttributeValue::Ss(vec![job.to_string()]))
+    }
+
+    fn runs_no_more(&self, organization: &OrganizationId, job: &JobId) -> Result<TransactWriteItem, StoreError> {
+        updates(self.running_set(organization, job, "DELETE #running :job"))
+    }
+}
+
+fn updates(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
+    let update = update.build().map_err(built)?;
+    Ok(TransactWriteItem::builder().update(update).build())
 }
 
 fn job_key(organization: &OrganizationId, id: &JobId) -> Attributes {

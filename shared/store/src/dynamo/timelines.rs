@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
 use payload::delivery::DeliveryStatus;
 use payload::job::Position;
-use payload::{EventId, OrganizationId, WebhookId};
+use payload::{EventId, OrganizationId, SourceId, WebhookId};
 use serde::Deserialize;
 
 use super::{Dynamo, number, sdk_error, text};
@@ -20,6 +20,9 @@ struct IndexEntry {
     event: Option<EventId>,
     at: i64,
     status: Option<DeliveryStatus>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    source: Option<SourceId>,
 }
 
 impl IndexEntry {
@@ -29,6 +32,8 @@ impl IndexEntry {
             at: timestamp(self.at)?,
             event: event.ok_or_else(|| StoreError::Unreadable("an entry of an index without an id".into()))?,
             status: self.status,
+            event_type: self.event_type,
+            source: self.source,
         })
     }
 }

@@ -56,9 +56,14 @@ pub(crate) fn bucket_key(bucket: u8) -> String {
 }
 
 impl DeliveryItem {
-    /// The item of a delivery that expires `days` after it was first recorded.
+    /// The item of a delivery that expires `days` after it was first recorded, attempted last, or is to be tried next: whatever is the
+    /// latest, so that none goes while it is due, or when it has just been replayed.
     #[must_use]
     pub fn new(delivery: &Delivery, days: u16) -> Self {
+        let tried = delivery.attempts.last().map(|attempt| attempt.at);
+        let lives = delivery
+            .created_at
+            .max(tried.max(delivery.next_attempt).unwrap_or(delivery.created_at));
         Self {
             v: SCHEMA_VERSION,
             event: delivery.event.clone(),
@@ -66,7 +71,7 @@ impl DeliveryItem {
             organization: delivery.organization.clone(),
             status: delivery.status,
             at: delivery.created_at.as_millisecond(),
-            ttl: expiry(delivery.created_at, days),
+            ttl: expiry(lives, days),
             webhook_shard: time_shard(delivery.webhook.as_str(), delivery.event.as_str()),
             bucket: delivery
                 .next_attempt

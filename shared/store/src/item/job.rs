@@ -1,8 +1,8 @@
 //! Items of jobs in the registry.
 
 use jiff::{SignedDuration, Timestamp};
-use payload::job::{Job, JobFailure, JobKind, JobStatus, Position, Progress};
-use payload::{JobId, OrganizationId};
+use payload::job::{Job, JobFailure, JobKind, JobStatus, Position, Progress, Waymark};
+use payload::{EventId, JobId, OrganizationId};
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, timestamp};
@@ -10,6 +10,12 @@ use crate::{RunningJob, StoreError};
 
 /// The hash key of the jobs that have not ended.
 pub(crate) const RUNNING_JOBS: &str = "jobs";
+
+/// The range key, among an organization's jobs, of the set of those that have not ended. It stands behind them all.
+pub(crate) const RUNNING_SET: &str = "running";
+
+/// A range key that all jobs stand before, and [`RUNNING_SET`] does not: their ids begin with `job_`.
+pub(crate) const BEHIND_JOBS: &str = "job~";
 
 /// What a job's lease is found under, among all leases.
 pub(crate) fn job_lease_key(job: &JobId) -> String {
@@ -51,6 +57,10 @@ pub struct JobItem {
     position: Option<PositionItem>,
     /// To the nanosecond, unlike the other times: at a high rate, milliseconds do not tell two places apart.
     next_slot: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    awaited: Option<WaymarkItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<WaymarkItem>,
     /// When it was asked for, in milliseconds since 1970.
     at: i64,
     updated_at: i64,
@@ -66,6 +76,33 @@ pub struct JobItem {
 struct PositionItem {
     at: i64,
     id: String,
+}
+
+/// The time in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct WaymarkItem {
+    event: EventId,
+    at: i64,
+}
+
+impl From<&Waymark> for WaymarkItem {
+    fn from(mark: &Waymark) -> Self {
+        Self {
+            event: mark.event.clone(),
+            at: mark.at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<WaymarkItem> for Waymark {
+    type Error = StoreError;
+
+    fn try_from(item: WaymarkItem) -> Result<Self, StoreError> {
+        Ok(Self {
+            event: item.event,
+            at: timestamp(item.at)?,
+        })
+    }
 }
 
 impl From<&Job> for JobItem {
@@ -88,6 +125,8 @@ impl From<&Job> for JobItem {
                 id: position.id.clone(),
             }),
             next_slot: job.next_slot,
+            awaited: job.awaited.as_ref().map(Into::into),
+            newest: job.newest.as_ref().map(Into::into),
             at: job.created_at.as_millisecond(),
             updated_at: job.updated_at.as_millisecond(),
             ended_at: job.ended_at.map(|at| at.as_millisecond()),
@@ -120,6 +159,8 @@ impl TryFrom<JobItem> for Job {
             },
             position: position.transpose()?,
             next_slot: item.next_slot,
+            awaited: item.awaited.map(TryInto::try_into).transpose()?,
+            newest: item.newest.map(TryInto::try_into).transpose()?,
             created_at: timestamp(item.at)?,
             updated_at: timestamp(item.updated_at)?,
             ended_at: item.ended_at.map(timestamp).transpose()?,
@@ -130,11 +171,14 @@ impl TryFrom<JobItem> for Job {
 
 /// That a job has not ended: what those who work on jobs look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RunningJobItem {
     v: u32,
     pk: String,
     sk: JobId,
     organization: OrganizationId,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_one_event: bool,
 }
 
 impl From<&Job> for RunningJobItem {
@@ -144,6 +188,7 @@ impl From<&Job> for RunningJobItem {
             pk: RUNNING_JOBS.into(),
             sk: job.id.clone(),
             organization: job.organization.clone(),
+            of_one_event: job.is_of_one_event(),
         }
     }
 }
@@ -153,6 +198,7 @@ impl From<RunningJobItem> for RunningJob {
         Self {
             organization: item.organization,
             job: item.sk,
+            of_one_event: item.of_one_event,
         }
     }
 }

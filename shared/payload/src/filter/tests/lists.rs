@@ -81,6 +81,21 @@ fn operational_events_go_only_to_who_names_them() {
 }
 
 #[test]
+fn the_type_and_the_source_may_say_that_an_event_is_not_wanted() {
+    let other: SourceId = "src_01JQ6ZQ0M0000000000000000B".parse().unwrap();
+    let of = |json: Value| Filter::parse(&json.to_string()).unwrap();
+    let types = of(json!({"types": ["live.*"], "pools": ["east"]}));
+    assert!(types.may_want("live.audio", None) && !types.may_want("audio.live", None));
+    let sources = of(json!({"sources": [source()], "pattern": {"type": ["x"]}}));
+    assert!(sources.may_want("x", Some(&source())) && !sources.may_want("x", Some(&other)));
+    assert!(sources.may_want("x", None), "where it came in is not known");
+    let all = of(json!({}));
+    assert!(all.may_want("x", Some(&other)) && !all.may_want("hookline.webhook.failing", None));
+    assert!(of(json!({"types": ["hookline.*"]})).may_want("hookline.webhook.failing", None));
+    assert!(!of(json!({"types": ["*"]})).may_want("hookline.webhook.failing", None));
+}
+
+#[test]
 fn positions_come_back_in_order() {
     let filters: Vec<StoredFilter> = (0..300)
         .map(|number| match number % 3 {

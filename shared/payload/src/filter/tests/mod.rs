@@ -44,7 +44,11 @@ fn wants(filter_json: &Value, members: &Value) -> bool {
     let stored = filter(filter_json);
     let (matcher, unreadable) = Matcher::compile([(7, &stored)]);
     assert!(unreadable.is_empty());
-    !matcher.matches(&meta, &json).unwrap().is_empty()
+    let wanted = !matcher.matches(&meta, &json).unwrap().is_empty();
+    let source = meta.source.as_ref().map(|source| &source.id);
+    let may_want = stored.read().unwrap().may_want(&meta.event_type, source);
+    assert!(may_want || !wanted, "{filter_json} wants what it may not");
+    wanted
 }
 
 /// Whether a pattern over `data` takes this data.
