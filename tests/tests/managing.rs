@@ -189,7 +189,7 @@ async fn a_publisher_publishes_and_sees_nothing() {
         .iter()
         .map(|entry| entry["action"].as_str().unwrap())
         .collect();
-    assert_eq!(actions, ["key.revoked", "key.created"]);
+    assert_eq!(actions, ["key.revoked", "key.created", "organization.created"]);
     world.stop().await;
 }
 
