@@ -57,11 +57,7 @@ pub(crate) async fn admit<S: Store, C: Clock>(
         Ok(caller) => {
             let key = caller.key.clone();
             request.extensions_mut().insert(caller);
-            let response = match page::check_parameters(&request) {
-                Ok(()) => next.run(request).await,
-                Err(error) => error.into_response(),
-            };
-            (Some(key), response)
+            (Some(key), next.run(request).await)
         }
         Err(error) => (None, error.into_response()),
     };
@@ -119,11 +115,12 @@ macro_rules! callers {
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
                 let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::Unauthorized)?;
-                if caller.key.role.may(Access::$access) {
-                    Ok(Self(caller))
-                } else {
-                    Err(ApiError::Forbidden(caller.key.role))
+                if !caller.key.role.may(Access::$access) {
+                    return Err(ApiError::Forbidden(caller.key.role));
                 }
+                // Here, where the method is one that the route has.
+                page::check_parameters(parts)?;
+                Ok(Self(caller))
             }
         }
     )*};

@@ -3,7 +3,7 @@
 //! A list has a struct of its own that names its parameters, and takes it as [`Query`]. It answers a [`Page`], whose `next` is the `cursor`
 //! of the page behind it.
 
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::Method;
 use axum::http::request::Parts;
 use base64::Engine;
@@ -55,14 +55,14 @@ const ROUTES_WITH_PARAMETERS: [&str; 9] = [
 ];
 
 /// Refuses parameters where a route has none: one that is ignored is a mistake that nobody sees.
-pub(crate) fn check_parameters(request: &Request) -> Result<(), ApiError> {
-    let query = request.uri().query().unwrap_or_default();
+pub(crate) fn check_parameters(request: &Parts) -> Result<(), ApiError> {
+    let query = request.uri.query().unwrap_or_default();
     let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).next() else {
         return Ok(());
     };
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     match route {
-        Some(route) if request.method() == Method::GET && ROUTES_WITH_PARAMETERS.contains(&route) => Ok(()),
+        Some(route) if request.method == Method::GET && ROUTES_WITH_PARAMETERS.contains(&route) => Ok(()),
         Some(_) => Err(ApiError::parameter(name, "is no parameter here; there are none")),
         None => Ok(()),
     }

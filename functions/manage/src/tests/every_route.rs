@@ -179,4 +179,6 @@ async fn what_is_no_parameter_is_refused() {
             refused.text
         );
     }
+    let other_method = client.call("PUT", "/v1/receipts?status=rejected", None).await;
+    assert_eq!(other_method.status, 405, "that is said first");
 }
