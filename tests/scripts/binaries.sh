@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-readonly NEWEST_GLIBC=2.34 LARGEST_ZIP=$((4 * 1024 * 1024))
+# The way of an event has the tighter limit. `manage` also sends test deliveries and serves its documents, `operate` speaks to S3.
+readonly NEWEST_GLIBC=2.34 LARGEST_ZIP=$((4 * 1024 * 1024)) LARGEST_ZIP_BESIDE=$((5 * 1024 * 1024))
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -21,8 +22,12 @@ for bootstrap in .aws-sam/build/*/bootstrap; do
         echo "$name needs a newer C library than Amazon Linux 2023 has ($NEWEST_GLIBC)" >&2
         failed=1
     fi
-    if ((zipped > LARGEST_ZIP)); then
-        echo "$name is larger than $LARGEST_ZIP bytes when zipped" >&2
+    case $name in
+        ManageFunction | OperateFunction) largest=$LARGEST_ZIP_BESIDE ;;
+        *) largest=$LARGEST_ZIP ;;
+    esac
+    if ((zipped > largest)); then
+        echo "$name is larger than $largest bytes when zipped" >&2
         failed=1
     fi
     count=$((count + 1))
