@@ -171,7 +171,7 @@ class Bucket:
             after, limit = query.get("start-after", [""])[0], int(query["max-keys"][0])
             keys = sorted(k for k in self.objects if k > after)[:limit]
             contents = "".join(f"<Contents><Key>{k}</Key></Contents>" for k in keys)
-            return 200, f"<ListBucketResult>{contents}</ListBucketResult>".encode()
+            return 200, f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{contents}</ListBucketResult>'.encode()
         if method == "PUT":
             self.objects[key] = body
             return 200, b""

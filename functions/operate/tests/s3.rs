@@ -2,21 +2,25 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_s3::config::Credentials;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use operate::FailedRecords;
-use operate::failed::s3::Bucket;
+use operate::failed::s3::{Bucket, BucketError};
+use rusty_s3::Credentials;
+use store::clock::SystemClock;
 use tokio::net::TcpListener;
 
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 const NAME: &str = "failed-records";
+
+const LIST: &str = r#"<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#;
 
 fn error(status: StatusCode, code: &str) -> Response {
     (
@@ -34,12 +38,9 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    assert!(
-        head.headers["authorization"]
-            .to_str()
-            .unwrap()
-            .starts_with("AWS4-HMAC-SHA256")
-    );
+    assert_eq!(query["X-Amz-Algorithm"], "AWS4-HMAC-SHA256");
+    assert_eq!(query["X-Amz-Security-Token"], "session");
+    assert_eq!(query["X-Amz-Signature"].len(), 64);
     let path = head.uri.path().trim_start_matches('/');
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     if bucket != NAME {
@@ -56,8 +57,7 @@ async fn answer(
             let contents: String = keys
                 .map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>"))
                 .collect();
-            format!("<?xml version=\"1.0\"?><ListBucketResult><Name>{NAME}</Name>{contents}</ListBucketResult>")
-                .into_response()
+            format!("<?xml version=\"1.0\"?>{LIST}<Name>{NAME}</Name>{contents}</ListBucketResult>").into_response()
         }
         (Method::GET, key) => match objects.get(key) {
             Some(object) => object.clone().into_response(),
@@ -84,10 +84,9 @@ async fn serve() -> (String, Objects) {
     (url, objects)
 }
 
-fn bucket(url: &str, name: &str) -> Bucket {
-    let credentials = Credentials::new("id", "secret", None, None, "test");
-    let http = store::connect::http_client(Some(url)).unwrap();
-    Bucket::new("eu-central-1", credentials, Some(url), http, name.into())
+fn bucket(url: &str, name: &str) -> Bucket<SystemClock> {
+    let credentials = Credentials::new_with_token("id", "secret", "session");
+    Bucket::new("eu-central-1", credentials, Some(url), name.into(), SystemClock).unwrap()
 }
 
 #[tokio::test]
@@ -127,4 +126,49 @@ async fn an_error_tells_its_code_and_no_name() {
         nobody.delete("a").await.unwrap_err().to_string(),
         "failed records: no connection"
     );
+}
+
+#[tokio::test]
+async fn what_fails_for_a_moment_is_sent_again() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::clone(&calls);
+    let router = Router::new().fallback(move || {
+        let call = seen.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match call {
+                0 => error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+                1 => StatusCode::NO_CONTENT.into_response(),
+                _ => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            }
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let bucket = bucket(&url, NAME);
+    bucket.delete("a").await.unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    let error = bucket.write("a", b"{}".to_vec()).await.unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), calls.load(Ordering::SeqCst)),
+        ("failed records: InternalError", 5)
+    );
+}
+
+#[test]
+fn what_is_no_place_of_a_bucket_is_refused() {
+    let credentials = || Credentials::new("id", "secret");
+    let bucket = |endpoint, name: &str| Bucket::new("eu-central-1", credentials(), endpoint, name.into(), SystemClock);
+    assert!(bucket(None, NAME).is_ok());
+    for (endpoint, name) in [
+        (Some("no url"), NAME),
+        (Some("ftp://127.0.0.1"), NAME),
+        (None, "no host?"),
+    ] {
+        assert_eq!(
+            bucket(endpoint, name).unwrap_err(),
+            BucketError::Url,
+            "{endpoint:?} {name}"
+        );
+    }
 }

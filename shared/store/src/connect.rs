@@ -4,6 +4,7 @@
 //! needed, and most of its cold start is saved. It trusts only the roots that AWS endpoints chain to
 //! (<https://www.amazontrust.com/repository/>) and uses ring, whose first handshake is several times faster than the default's.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -13,9 +14,12 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::Dynamo;
 
@@ -70,13 +74,13 @@ pub enum ConnectError {
     /// A variable of the environment cannot be used.
     #[error("the environment variable {0} is not a whole number of days from 1 to 3650")]
     NotDays(&'static str),
-    /// The trust anchors cannot be read: the build is broken.
-    #[error("the built-in root certificates cannot be read")]
+    /// The trust anchors cannot be read: the build is broken, or the file that `AWS_CA_BUNDLE` names holds none.
+    #[error("the root certificates cannot be read")]
     Roots,
 }
 
 /// The store as the environment of a Lambda function describes it: `*_TABLE`, `AWS_REGION`, the three credentials, optionally
-/// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, `INBOX_RETENTION_DAYS`, `EVENT_RETENTION_DAYS`.
+/// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `INBOX_RETENTION_DAYS`, `EVENT_RETENTION_DAYS`.
 ///
 /// # Errors
 /// What is missing.
@@ -138,16 +142,56 @@ pub fn credentials_from_env() -> Result<Credentials, ConnectError> {
     ))
 }
 
-/// What reaches AWS, or another endpoint that speaks its protocols, plain http among them.
+/// What reaches AWS, or another endpoint that speaks its protocols, plain http among them. The file that `AWS_CA_BUNDLE` names holds the
+/// certificates (PEM) to trust in place of the built-in ones, as in every SDK of AWS
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html>): for endpoints behind a proxy that ends TLS.
 ///
 /// # Errors
 /// [`ConnectError::Roots`].
 pub fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, ConnectError> {
-    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+    if is_plain(endpoint) {
         Ok(Builder::new().build_http())
     } else {
-        https_client()
+        Ok(Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trusted()?)
+            .build_https())
     }
+}
+
+/// How long a [`http_connector`] waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the head of an answer.
+    pub read: Duration,
+}
+
+/// The same without the rest of an SDK: for what has no client of its own.
+///
+/// # Errors
+/// [`ConnectError::Roots`].
+pub fn http_connector(endpoint: Option<&str>, timeouts: Timeouts) -> Result<Connector, ConnectError> {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.read)
+        .build();
+    let builder = Connector::builder()
+        .connector_settings(settings)
+        .sleep_impl(TokioSleep::new());
+    if is_plain(endpoint) {
+        Ok(builder.build_http())
+    } else {
+        Ok(builder
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trusted()?)
+            .build())
+    }
+}
+
+fn is_plain(endpoint: Option<&str>) -> bool {
+    endpoint.is_some_and(|url| url.starts_with("http://"))
 }
 
 /// A client for one region, or for another endpoint that speaks the same protocol.
@@ -188,25 +232,61 @@ pub fn client_over(
     Client::from_conf(config.build())
 }
 
-fn https_client() -> Result<SharedHttpClient, ConnectError> {
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
-    let context = TlsContext::builder()
-        .with_trust_store(trust)
+/// A file of certificates, once all of it is known to be good: the client would panic at anything else.
+fn bundle(file: &Path) -> Result<Vec<u8>, ConnectError> {
+    let pem = std::fs::read(file).map_err(|_| ConnectError::Roots)?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| ConnectError::Roots)?;
+        roots.add(certificate).map_err(|_| ConnectError::Roots)?;
+    }
+    if roots.is_empty() {
+        Err(ConnectError::Roots)
+    } else {
+        Ok(pem)
+    }
+}
+
+/// Whom the clients trust.
+fn trusted() -> Result<TlsContext, ConnectError> {
+    match optional("AWS_CA_BUNDLE") {
+        None => context(AMAZON_ROOTS.as_bytes()),
+        Some(file) => context(&bundle(Path::new(&file))?),
+    }
+}
+
+fn context(roots: &[u8]) -> Result<TlsContext, ConnectError> {
+    TlsContext::builder()
+        .with_trust_store(TrustStore::empty().with_pem_certificate(roots))
         .build()
-        .map_err(|_| ConnectError::Roots)?;
-    Ok(Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(context)
-        .build_https())
+        .map_err(|_| ConnectError::Roots)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use super::*;
 
     #[test]
     fn the_built_in_roots_are_read() {
         assert_eq!(AMAZON_ROOTS.matches("-----BEGIN CERTIFICATE-----").count(), 5);
-        assert!(https_client().is_ok());
+        assert!(http_client(None).is_ok());
+    }
+
+    #[test]
+    fn a_bundle_of_certificates_is_trusted_only_when_all_of_it_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |pem: &str| {
+            let file = folder.path().join("bundle.pem");
+            std::fs::write(&file, pem).unwrap();
+            bundle(&file)
+        };
+        assert_eq!(read(AMAZON_ROOTS).unwrap(), AMAZON_ROOTS.as_bytes());
+        let damaged = AMAZON_ROOTS.replacen("MII", "MIX", 1);
+        let none = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for wrong in ["", "no certificates", none, &damaged] {
+            assert_eq!(read(wrong), Err(ConnectError::Roots), "{wrong}");
+        }
+        assert_eq!(bundle(&folder.path().join("missing")), Err(ConnectError::Roots));
     }
 }

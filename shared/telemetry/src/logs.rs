@@ -3,12 +3,14 @@
 use std::env;
 use std::panic;
 
-use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, fmt};
 
-/// The span that the Lambda runtime opens for each invocation, with `requestId`: its lines carry it whatever the level of the log is.
-const INVOCATION: &str = "lambda_runtime::layers::trace=info";
+/// Where the Lambda runtime opens a span for each invocation, with `requestId`: its lines carry it whatever the level of the log is.
+const INVOCATION: &str = "lambda_runtime::layers::trace";
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +49,7 @@ where
     build(format, filter(levels), writer)
 }
 
-fn start<W>(format: Format, filter: EnvFilter, writer: W)
+fn start<W>(format: Format, filter: Targets, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -56,31 +58,41 @@ where
     report_panics();
 }
 
-fn build<W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn build<W>(format: Format, filter: Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
-        Format::Text => Box::new(lines.finish()),
+    let lines = fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Text => Box::new(lines),
         Format::Json => Box::new(
             lines
                 .json()
                 .flatten_event(true)
                 .with_current_span(true)
-                .with_span_list(false)
-                .finish(),
+                .with_span_list(false),
         ),
-    }
+    };
+    Box::new(Registry::default().with(lines).with(filter))
 }
 
-/// The directives of `levels`; what cannot be read among them is left out.
-fn filter(levels: &str) -> EnvFilter {
-    let filter = EnvFilter::builder().parse_lossy(levels);
-    match INVOCATION.parse() {
-        Ok(invocation) => filter.add_directive(invocation),
-        Err(_) => filter,
+/// The levels that `levels` asks for, as `info` or `warn,retry=info`; what cannot be read among them is left out. (Not `EnvFilter`, whose
+/// patterns for the fields of spans bring a whole engine of regular expressions into each function.)
+fn filter(levels: &str) -> Targets {
+    let read = levels
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty())
+        .filter_map(|one| one.parse::<Targets>().ok());
+    // Errors are told of whatever it says.
+    let mut filter = Targets::new().with_default(Level::ERROR);
+    for levels in read {
+        if let Some(level) = levels.default_level() {
+            filter = filter.with_default(level);
+        }
+        filter = filter.with_targets(levels);
     }
+    filter.with_target(INVOCATION, Level::INFO)
 }
 
 /// Logs each panic with its place. Its message can hold a piece of what was being worked on: the place is enough to find it.
@@ -136,5 +148,39 @@ mod tests {
             text.contains("WARN") && text.contains("rejected") && text.lines().count() == 1,
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_levels_is_left_out() {
+        for (levels, warns, infos) in [
+            ("", false, false),
+            (" , ", false, false),
+            ("nonsense=loud", false, false),
+            ("info", true, true),
+            ("INFO", true, true),
+            ("nonsense=loud, warn", true, false),
+            ("info,warn", true, false),
+            ("other=info", false, false),
+            ("telemetry=info", true, true),
+            ("off", false, false),
+        ] {
+            let log = |level| match level {
+                Level::WARN => tracing::warn!("a warning"),
+                _ => tracing::info!("news"),
+            };
+            let filter = super::filter(levels);
+            assert_eq!(
+                !logged(Format::Text, levels, || log(Level::WARN)).is_empty(),
+                warns,
+                "{levels:?} {filter:?}"
+            );
+            assert_eq!(
+                !logged(Format::Text, levels, || log(Level::INFO)).is_empty(),
+                infos,
+                "{levels:?} {filter:?}"
+            );
+            let error = logged(Format::Text, levels, || tracing::error!("an error"));
+            assert_eq!(error.is_empty(), levels == "off", "{levels:?} {filter:?}");
+        }
     }
 }
