@@ -128,18 +128,15 @@ pub(crate) struct WithSecrets<'a, V> {
 /// The most bytes of what was and what is in one page: an answer of a function has at most 6 MB.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
-/// Leaves as many entries as an answer holds, at least one; whether there were more.
-fn cut(entries: &mut Vec<AuditEntry>) -> bool {
+/// How many of the first entries an answer holds, at least one.
+fn fitting(entries: &[AuditEntry]) -> usize {
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let mut bytes = 0;
     let fits = |entry: &&AuditEntry| {
         bytes += length(&entry.before) + length(&entry.after);
         bytes <= MAX_PAGE_BYTES
     };
-    let fit = entries.iter().take_while(fits).count().max(1);
-    let is_cut = fit < entries.len();
-    entries.truncate(fit);
-    is_cut
+    entries.iter().take_while(fits).count().max(1)
 }
 
 /// The parameters of the audit trail.
@@ -242,10 +239,11 @@ pub(crate) async fn list<S: Store, C: Clock>(
         newest_first: order == Order::Desc,
         after: cursor.map(|Cursor(after)| after),
     };
-    let mut entries = app.store.audit_of(caller.organization(), &asked, limit.get()).await?;
-    let is_full = entries.len() >= limit.rows();
-    let is_cut = cut(&mut entries);
-    let next = entries.last().filter(|_| is_full || is_cut).map(|last| last.id.clone());
-    let data = entries.into_iter().map(View::of).collect();
-    Ok(axum::Json(Page::new(data, next)).into_response())
+    let entries = app
+        .store
+        .audit_of(caller.organization(), &asked, limit.and_one())
+        .await?;
+    let most = limit.rows().min(fitting(&entries));
+    let page = Page::first(most, entries, |entry| entry.id.clone(), View::of);
+    Ok(axum::Json(page).into_response())
 }

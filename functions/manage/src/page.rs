@@ -135,15 +135,16 @@ impl<'de> Deserializer<'de> for Text {
 pub(crate) struct Limit(u16);
 
 impl Limit {
-    pub(crate) fn get(self) -> u16 {
-        self.0
-    }
-
     /// The most rows that a page can have.
     pub(crate) const MOST: usize = MAX_LIMIT as usize;
 
     pub(crate) fn rows(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// How many rows are read for a page: one more than it has shows whether there is another page.
+    pub(crate) fn and_one(self) -> u16 {
+        self.0.saturating_add(1)
     }
 }
 
@@ -240,6 +241,20 @@ impl<T> Page<T> {
             next: next.map(|place| Cursor(place).to_text()),
         }
     }
+
+    /// At most so many of the rows that were read, where to go on behind the last of them, and that only where there were more.
+    pub(crate) fn first<R, P: Serialize>(
+        most: usize,
+        read: impl IntoIterator<Item = R>,
+        place: impl FnOnce(&R) -> P,
+        view: impl FnMut(R) -> T,
+    ) -> Self {
+        let mut read = read.into_iter();
+        let shown: Vec<R> = read.by_ref().take(most).collect();
+        let is_more = read.next().is_some();
+        let next = shown.last().filter(|_| is_more).map(place);
+        Self::new(shown.into_iter().map(view).collect(), next)
+    }
 }
 
 /// A span of time must have a length: one that ends before it begins is a mistake, and an empty page would hide it.
@@ -325,6 +340,20 @@ mod tests {
                 ("cursor".into(), "is not a cursor that this list gave out".into())
             );
         }
+    }
+
+    #[test]
+    fn the_row_that_is_one_too_many_says_that_there_is_another_page() {
+        let page = |most, rows: &[i32]| {
+            let Page { data, next } = Page::first(most, rows, |row| **row, |row| row * 10);
+            (data, next)
+        };
+        let behind = |place: i32| Some(Cursor(place).to_text());
+        assert_eq!(page(2, &[]), (vec![], None));
+        assert_eq!(page(2, &[1]), (vec![10], None));
+        assert_eq!(page(2, &[1, 2]), (vec![10, 20], None));
+        assert_eq!(page(2, &[1, 2, 3]), (vec![10, 20], behind(2)));
+        assert_eq!(page(1, &[1, 2, 3]), (vec![10], behind(1)));
     }
 
     #[test]

@@ -214,13 +214,16 @@ async fn of_event<S: Store>(
         Some(DeliveriesPlace::OfEvent(webhook)) => Some(webhook),
         Some(_) => return Err(foreign_cursor()),
     };
-    let deliveries = store
-        .deliveries_of_page(event, after.as_ref(), asked.order, asked.limit)
+    // One more than asked for shows whether there is another page.
+    let mut deliveries = store
+        .deliveries_of_page(event, after.as_ref(), asked.order, asked.limit.saturating_add(1))
         .await?;
+    let is_more = deliveries.len() > asked.limit;
+    deliveries.truncate(asked.limit);
     // All deliveries of an event have one organization: of another's event not even that there are more may show.
     let last = deliveries
         .last()
-        .filter(|last| deliveries.len() == asked.limit && last.organization == *asked.organization);
+        .filter(|last| is_more && last.organization == *asked.organization);
     let next = last.map(|last| DeliveriesPlace::OfEvent(last.webhook.clone()));
     Ok((deliveries.into_iter().filter(|one| asked.takes(one)).collect(), next))
 }

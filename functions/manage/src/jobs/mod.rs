@@ -48,18 +48,15 @@ pub(crate) struct Parameters {
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
-    Query(parameters): Query<Parameters>,
+    Query(Parameters { limit, cursor }): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let rows = parameters.limit.rows();
-    let before = parameters.cursor.map(|Cursor(before)| before);
-    // One more than asked for shows whether there is another page.
-    let limit = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(1);
-    let mut jobs = app.store.jobs_of(caller.organization(), before.as_ref(), limit).await?;
-    let is_more = jobs.len() > rows;
-    jobs.truncate(rows);
-    let next = jobs.last().map(|job| job.id.clone()).filter(|_| is_more);
-    let data: Vec<JobView> = jobs.iter().map(JobView::of).collect();
-    Ok(axum::Json(Page::new(data, next)).into_response())
+    let before = cursor.map(|Cursor(before)| before);
+    let store = &app.store;
+    let jobs = store
+        .jobs_of(caller.organization(), before.as_ref(), limit.and_one())
+        .await?;
+    let page = Page::first(limit.rows(), &jobs, |job| job.id.clone(), JobView::of);
+    Ok(axum::Json(page).into_response())
 }
 
 /// Reads one job with its progress.

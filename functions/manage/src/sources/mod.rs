@@ -62,12 +62,10 @@ pub(crate) async fn list<S: Store, C: Clock>(
     let after = cursor.map(|Cursor(after)| after);
     let store = &app.store;
     let sources = store
-        .sources_after(caller.organization(), after.as_ref(), limit.get())
+        .sources_after(caller.organization(), after.as_ref(), limit.and_one())
         .await?;
-    let next = sources.last().filter(|_| sources.len() >= limit.rows());
-    let next = next.map(|last| last.id.clone());
-    let views = sources.iter().map(View::of).collect();
-    Ok(axum::Json(Page::new(views, next)).into_response())
+    let page = Page::first(limit.rows(), &sources, |source| source.id.clone(), View::of);
+    Ok(axum::Json(page).into_response())
 }
 
 /// Reads one source, and how it does.

@@ -358,6 +358,36 @@ async fn an_event_is_shown_with_a_page_of_its_deliveries() {
 }
 
 #[tokio::test]
+async fn behind_a_page_that_holds_the_last_row_there_is_none() {
+    let client = Client::new();
+    let event = publish(&client, &["a"]).await.remove(0);
+    for second in 0..2 {
+        client.create_source().await;
+        let webhook: WebhookId = client.create_webhook().await.text("id").parse().unwrap();
+        deliver(&client, &event, &webhook, second, DeliveryStatus::Delivered);
+        client.post(&format!("/v1/events/{event}/replay"), json!({})).await;
+    }
+    let trail = column(&client.get("/v1/audit").await, "id").len();
+    for (path, rows) in [
+        ("/v1/sources?", 2),
+        ("/v1/webhooks?", 2),
+        ("/v1/jobs?", 2),
+        ("/v1/audit?", trail),
+        (&format!("/v1/deliveries?event={event}&"), 2),
+    ] {
+        for (limit, expected) in [
+            (rows - 1, vec![rows - 1, 1]),
+            (rows, vec![rows]),
+            (rows + 1, vec![rows]),
+        ] {
+            let pages = pages(&client, &format!("{path}limit={limit}"), "id").await;
+            let lengths: Vec<usize> = pages.iter().map(Vec::len).collect();
+            assert_eq!(lengths, expected, "{path}limit={limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_removal_is_in_the_trail_before_it_is_made() {
     let client = Client::new();
     let event = publish(&client, &["a"]).await.remove(0);

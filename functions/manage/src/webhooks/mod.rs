@@ -68,12 +68,10 @@ pub(crate) async fn list<S: Store, C: Clock>(
     let after = cursor.map(|Cursor(after)| after);
     let store = &app.store;
     let webhooks = store
-        .webhooks_after(caller.organization(), after.as_ref(), limit.get())
+        .webhooks_after(caller.organization(), after.as_ref(), limit.and_one())
         .await?;
-    let next = webhooks.last().filter(|_| webhooks.len() >= limit.rows());
-    let next = next.map(|last| last.id.clone());
-    let views = webhooks.iter().map(View::of).collect();
-    Ok(axum::Json(Page::new(views, next)).into_response())
+    let page = Page::first(limit.rows(), &webhooks, |webhook| webhook.id.clone(), View::of);
+    Ok(axum::Json(page).into_response())
 }
 
 /// Reads one webhook, with the names of its headers and how it does.
