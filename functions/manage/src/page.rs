@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 use store::lists::Span;
 use url::form_urlencoded;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::problem::ApiError;
 
@@ -39,6 +39,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         read(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+/// The parameters of a list that has no others. The place in it is the id of a row.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound = "P: DeserializeOwned")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters<P: ToSchema> {
+    /// The most rows of the page.
+    #[serde(default)]
+    #[param(inline)]
+    pub(crate) limit: Limit,
+    /// Where to go on: `next` of the page before.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub(crate) cursor: Option<Cursor<P>>,
 }
 
 /// The routes whose GET has parameters, which its [`Query`] reads.
@@ -273,7 +288,7 @@ mod tests {
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-    struct Parameters {
+    struct SomeParameters {
         source: Option<SourceId>,
         since: Option<Timestamp>,
         limit: Limit,
@@ -282,7 +297,7 @@ mod tests {
     }
 
     fn problem(query: &str) -> (String, String) {
-        match read::<Parameters>(query).unwrap_err() {
+        match read::<SomeParameters>(query).unwrap_err() {
             ApiError::Parameter { parameter, problem } => (parameter, problem),
             other => panic!("{other}"),
         }
@@ -290,14 +305,14 @@ mod tests {
 
     #[test]
     fn parameters_are_read() {
-        assert_eq!(read::<Parameters>("").unwrap(), Parameters::default());
+        assert_eq!(read::<SomeParameters>("").unwrap(), SomeParameters::default());
         let cursor = Cursor((-5, "a b+ü".to_owned()));
         let source = SourceId::generate(Timestamp::UNIX_EPOCH);
         let query = format!(
             "limit=100&order=asc&since=2025-03-25T13%3A31%3A00%2B01:00&source={source}&cursor={}",
             cursor.to_text()
         );
-        let read = read::<Parameters>(&query).unwrap();
+        let read = read::<SomeParameters>(&query).unwrap();
         assert_eq!(
             (read.limit.rows(), read.order, read.cursor),
             (100, Order::Asc, Some(cursor))

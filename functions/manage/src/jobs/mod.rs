@@ -11,44 +11,30 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use payload::job::{Job, JobStatus};
 use payload::{Clock, JobId, OrganizationId};
-use serde::Deserialize;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
-use crate::page::{Cursor, Limit, Page, Query};
+use crate::page::{self, Cursor, Page, Query};
 use crate::problem::ApiError;
 use crate::{App, Store};
 
 pub(crate) use new::{__path_recover, __path_replay_event, __path_replay_failed, recover, replay_event, replay_failed};
 use view::JobView;
 
-/// The parameters of the list.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Parameters {
-    /// How many jobs a page has at most.
-    #[param(inline)]
-    limit: Limit,
-    /// Where the page begins: `next` of the one before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<JobId>>,
-}
-
 /// Lists the jobs of the organization, newest first.
 ///
 /// Those that have ended are forgotten after 30 days.
 #[utoipa::path(
     get, path = "/v1/jobs", operation_id = "listJobs", tag = "Jobs",
-    params(Parameters),
+    params(page::Parameters<JobId>),
     responses((status = 200, description = "One page of them.", body = Page<JobView>)),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
-    Query(Parameters { limit, cursor }): Query<Parameters>,
+    Query(page::Parameters { limit, cursor }): Query<page::Parameters<JobId>>,
 ) -> Result<Response, ApiError> {
     let before = cursor.map(|Cursor(before)| before);
     let store = &app.store;

@@ -16,13 +16,11 @@ use payload::handshake::Handshake;
 use payload::preset::{self, Preset};
 use payload::source::{Effective, Source};
 use payload::{Clock, OrganizationId, SourceId};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
-use crate::page::{Cursor, Limit, Page, Query};
+use crate::page::{self, Cursor, Page, Query};
 use crate::problem::ApiError;
 use crate::revision::{self, etag};
 use crate::{App, Store};
@@ -34,30 +32,17 @@ pub(crate) use rotate::{__path_rotate_secret, __path_rotate_token, rotate_secret
 pub(crate) use secret::MAX_VERIFY_TOKEN_BYTES;
 use view::View;
 
-/// The parameters of the list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Parameters {
-    /// How many sources a page has at most.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<SourceId>>,
-}
-
 /// Lists the sources of the organization, oldest first.
 #[utoipa::path(
     get, path = "/v1/sources", operation_id = "listSources", tag = "Sources",
-    params(Parameters),
+    params(page::Parameters<SourceId>),
     responses((status = 200, description = "One page of them.", body = Page<View>)),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
-    Query(Parameters { limit, cursor }): Query<Parameters>,
+    Query(page::Parameters { limit, cursor }): Query<page::Parameters<SourceId>>,
 ) -> Result<Response, ApiError> {
     let after = cursor.map(|Cursor(after)| after);
     let store = &app.store;

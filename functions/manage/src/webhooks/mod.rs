@@ -17,14 +17,12 @@ use delivery::guard::Refusal;
 use delivery::{Destinations, Guard};
 use payload::webhook::{DestinationUrl, Webhook};
 use payload::{Clock, OrganizationId, WebhookId};
-use serde::Deserialize;
 use url::{Host, Url};
-use utoipa::IntoParams;
 
 use crate::audit::{Action, NOTHING};
 use crate::auth::{Editor, Reader};
 use crate::body::Id;
-use crate::page::{Cursor, Limit, Page, Query};
+use crate::page::{self, Cursor, Page, Query};
 use crate::problem::ApiError;
 use crate::revision::{self, etag};
 use crate::settings::called_api;
@@ -40,30 +38,17 @@ pub(crate) use test::{__path_test, test};
 pub(crate) use test_filter::{__path_test_filter, test_filter};
 use view::{MASK, View};
 
-/// The parameters of the list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Parameters {
-    /// How many webhooks a page has at most.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<WebhookId>>,
-}
-
 /// Lists the webhooks of the organization, oldest first.
 #[utoipa::path(
     get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
-    params(Parameters),
+    params(page::Parameters<WebhookId>),
     responses((status = 200, description = "One page of them.", body = Page<View>)),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list<S: Store, C: Clock>(
     State(app): State<Arc<App<S, C>>>,
     caller: Reader,
-    Query(Parameters { limit, cursor }): Query<Parameters>,
+    Query(page::Parameters { limit, cursor }): Query<page::Parameters<WebhookId>>,
 ) -> Result<Response, ApiError> {
     let after = cursor.map(|Cursor(after)| after);
     let store = &app.store;
