@@ -16,6 +16,7 @@ use crate::audit::{Action, NOTHING};
 use crate::auth::Admin;
 use crate::body::{Id, Json, Word};
 use crate::fields::{self, required};
+use crate::limits;
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::{App, Store};
@@ -90,10 +91,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
 ) -> Result<Response, ApiError> {
     let name = fields::name(new.name)?;
     let Word(role) = required(new.role, "/role")?;
-    let limit = app.store.quota(caller.organization()).await?.max_keys();
-    if app.store.keys_of(caller.organization()).await?.len() >= limit {
-        return Err(ApiError::LimitReached { what: "keys", limit });
-    }
+    let quota = app.store.quota(caller.organization()).await?;
+    let there_are = app.store.count_keys(caller.organization()).await?;
+    limits::check("keys", there_are, quota.max_keys())?;
     let (now, text) = (app.clock.now(), ApiKeyText::generate());
     let key = ApiKey::new(caller.organization().clone(), role, name, &text, now);
     let view = View::of(&key);

@@ -13,6 +13,7 @@ mod fields;
 mod idempotency;
 mod jobs;
 mod keys;
+mod limits;
 mod log;
 mod merge;
 mod objects;
@@ -43,7 +44,8 @@ use store::history::WebhookHistory;
 use store::lists::{Answers, DeliveryLists, EventLists, OutcomeLists};
 use store::{
     AuditTrail, Deliveries, DestinationSecrets, Events, IdempotentRequests, JobDesk, KeyRegistry, Keys, Quotas,
-    RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets, Webhooks,
+    RawReceipts, Receipts, RegistrationCounts, Reverification, Secrets, SourceHealths, SourceRegistry, WebhookSets,
+    Webhooks,
 };
 
 use problem::ApiError;
@@ -55,11 +57,16 @@ pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// Registers what people describe. Secrets of sources and webhooks are read only to keep them while others take their place, and for the
 /// names of a destination's headers; none is ever shown.
 pub trait Registrations:
-    SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Quotas
+    SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Limits
 {
 }
 
-impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Quotas> Registrations for T {}
+impl<T: SourceRegistry + SourceHealths + Secrets + Webhooks + DestinationSecrets + Keys + Limits> Registrations for T {}
+
+/// Keeps organizations within their quotas.
+pub trait Limits: Quotas + RegistrationCounts {}
+
+impl<T: Quotas + RegistrationCounts> Limits for T {}
 
 /// Follows what happened, and asks for another verification, or another delivery.
 pub trait History: Events + Deliveries + Receipts + RawReceipts + Reverification + JobDesk + Lists {}

@@ -22,6 +22,6 @@ pub use operator::{Erasure, Found, OutcomeKey, ReceiptKey, Scans, Segment, Span,
 pub use traits::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Doors, Due, DueQueue, Events, HealthLog,
     IdempotentRequest, IdempotentRequests, Inbox, JobDesk, JobLease, JobQueue, Jobs, KeyRegistry, Keys, Lease, Moment,
-    Organizations, PutEvent, Quotas, RawReceipts, Receipts, Redelivery, Reverification, RunningJob, Secrets,
-    SourceHealthLog, SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
+    Organizations, PutEvent, Quotas, RawReceipts, Receipts, Redelivery, RegistrationCounts, Reverification, RunningJob,
+    Secrets, SourceHealthLog, SourceHealths, SourceRegistry, Sources, Timelines, WebhookSet, WebhookSets, Webhooks,
 };

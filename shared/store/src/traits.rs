@@ -49,8 +49,6 @@ pub trait Sources: Send + Sync {
 
 /// Registers sources. (sources: `Query` for lists, transactions; secrets: `PutItem`, `DeleteItem`)
 pub trait SourceRegistry: Sources {
-    /// The sources of an organization, oldest first.
-    fn sources_of(&self, organization: &OrganizationId) -> impl Future<Output = Result<Vec<Source>>> + Send;
     /// At most `limit` sources of an organization, oldest first and, with `after`, behind that one. The index is eventually consistent.
     fn sources_after(
         &self,
@@ -579,6 +577,16 @@ pub trait IdempotentRequests: Send + Sync {
     fn finish(&self, request: &IdempotentRequest, answer: &[u8]) -> impl Future<Output = Result<()>> + Send;
     /// Forgets a request that came to nothing, unless another try has taken over.
     fn abandon(&self, request: &IdempotentRequest) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Counts what an organization has registered, and reads none of it. (sources, webhooks, registry: `Query` with `Select: COUNT`)
+pub trait RegistrationCounts: Send + Sync {
+    /// How many sources it has. The index is eventually consistent.
+    fn count_sources(&self, organization: &OrganizationId) -> impl Future<Output = Result<u64>> + Send;
+    /// How many webhooks it has, those that cannot be read among them.
+    fn count_webhooks(&self, organization: &OrganizationId) -> impl Future<Output = Result<u64>> + Send;
+    /// How many API keys it has.
+    fn count_keys(&self, organization: &OrganizationId) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// Reads how much an organization may register. (registry: `GetItem` on the organization)

@@ -8,7 +8,7 @@ use payload::organization::{ApiKey, ApiKeyText, Organization, Quota, Role};
 use payload::{AuditId, KeyId, OrganizationId};
 use store::{
     AuditSpan, AuditTrail, Begun, Dynamo, IdempotentRequest, IdempotentRequests, KeyRegistry, Keys, Organizations,
-    StoreError,
+    RegistrationCounts, StoreError,
 };
 
 use super::now;
@@ -54,6 +54,7 @@ pub(super) async fn organizations_and_keys(store: &Dynamo) {
     };
     let both = BTreeMap::from([(first.id.clone(), first.clone()), (second.id.clone(), second.clone())]);
     assert_eq!(keys_now().await, both);
+    assert_eq!(store.count_keys(&organization.id).await, Ok(2));
 
     let day = "2026-11-22".parse().expect("a day");
     store.note_use(&first_hash, day).await.expect("note");
@@ -67,6 +68,7 @@ pub(super) async fn organizations_and_keys(store: &Dynamo) {
     let stranger = OrganizationId::generate(now());
     assert_eq!(store.key_of(&organization.id, &first.id).await, Ok(Some(used.clone())));
     assert_eq!(store.key_of(&stranger, &first.id).await, Ok(None));
+    assert_eq!(store.count_keys(&stranger).await, Ok(0));
     let nobody = KeyId::generate(now());
     let by_nobody = store.revoke_key(&organization.id, &second.id, &nobody).await;
     assert_eq!(by_nobody, Ok(false), "who revokes must be there");
@@ -87,6 +89,7 @@ pub(super) async fn organizations_and_keys(store: &Dynamo) {
         .expect("a revoked key is not made again");
     assert_eq!(store.key(&second_hash).await, Ok(None));
     assert_eq!(keys_now().await.into_keys().collect::<Vec<_>>(), [first.id]);
+    assert_eq!(store.count_keys(&organization.id).await, Ok(1));
 }
 
 fn entry(organization: &OrganizationId, seconds: i64) -> AuditEntry {

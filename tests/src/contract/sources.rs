@@ -5,7 +5,7 @@ use payload::key::TimedSecret;
 use payload::source::{Door, IngestToken, Provider, Source, SourceOptions};
 use payload::{OrganizationId, SourceId};
 use secrecy::ExposeSecret;
-use store::{Doors, Dynamo, Secrets, SourceRegistry, Sources, StoreError};
+use store::{Doors, Dynamo, RegistrationCounts, Secrets, SourceRegistry, Sources, StoreError};
 
 use super::now;
 
@@ -50,15 +50,21 @@ pub(super) async fn sources_their_doors_and_secrets_come_and_go_together(store: 
     assert_eq!(store.door(&IngestToken::generate().hash()).await, Ok(None));
     assert_eq!(store.source(&source.id).await, Ok(Some(source.clone())));
     assert_eq!(
-        store.sources_of(&source.organization).await,
+        store.sources_after(&source.organization, None, 5).await,
         Ok(vec![source.clone()]),
         "doors are not in the list"
+    );
+    assert_eq!(
+        store.count_sources(&source.organization).await,
+        Ok(1),
+        "nor are they counted"
     );
     let secrets = store.secrets(source.id.as_str()).await.expect("secrets");
     assert_eq!(secrets[0].value.expose_secret(), "whsec_x");
 
     let stranger = OrganizationId::generate(now());
-    assert_eq!(store.sources_of(&stranger).await, Ok(vec![]));
+    assert_eq!(store.sources_after(&stranger, None, 5).await, Ok(vec![]));
+    assert_eq!(store.count_sources(&stranger).await, Ok(0));
     let changed = Source {
         revision: 1,
         ..source.clone()
@@ -100,7 +106,8 @@ pub(super) async fn a_source_is_replaced_with_its_doors_and_secrets(store: &Dyna
         assert_eq!(store.door(&token.hash()).await, Ok(Some(new_door.clone())));
     }
     assert_eq!(secrets_of(store, &source).await, ["old"], "they were not given");
-    assert_eq!(store.sources_of(&source.organization).await, Ok(vec![renamed.clone()]));
+    let listed = store.sources_after(&source.organization, None, 5).await;
+    assert_eq!(listed, Ok(vec![renamed.clone()]));
 
     let rotated = Source {
         tokens: vec![second.kept()],

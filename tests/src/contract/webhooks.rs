@@ -11,7 +11,7 @@ use payload::webhook::{
 };
 use payload::{OrganizationId, WebhookId};
 use secrecy::ExposeSecret;
-use store::{DestinationSecrets, Dynamo, Events, HealthLog, StoreError, WebhookSets, Webhooks};
+use store::{DestinationSecrets, Dynamo, Events, HealthLog, RegistrationCounts, StoreError, WebhookSets, Webhooks};
 
 use super::{event, now};
 
@@ -100,6 +100,8 @@ pub(super) async fn they_count_their_sets_version(store: &Dynamo) {
     let same = store.webhook_set(&organization).await.expect("set");
     assert!(Arc::ptr_eq(&cached.webhooks, &same.webhooks), "cached");
     assert_eq!(ids(&store.webhooks_of(&organization).await.expect("list")), both);
+    let counted = store.count_webhooks(&organization).await;
+    assert_eq!(counted, Ok(2), "what else is kept beside them does not count");
     assert_eq!(store.webhook(&organization, &first.id).await, Ok(Some(first.clone())));
 
     let stranger = OrganizationId::generate(now());
@@ -113,6 +115,7 @@ pub(super) async fn they_count_their_sets_version(store: &Dynamo) {
     assert_eq!(page.len(), 1);
     assert_eq!(ids(&[page, rest].concat()), both);
     assert_eq!(store.webhooks_after(&stranger, None, 5).await, Ok(vec![]));
+    assert_eq!(store.count_webhooks(&stranger).await, Ok(0));
     assert_eq!(
         store.delete_webhook(&first, 1).await,
         Err(StoreError::Conflict),

@@ -24,6 +24,7 @@ use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::Json;
 use crate::fields::{self, required};
+use crate::limits;
 use crate::openapi::schema::SuccessStatus;
 use crate::problem::ApiError;
 use crate::revision::etag;
@@ -113,10 +114,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
         })
         .into_iter()
         .collect();
-    let limit = app.store.quota(caller.organization()).await?.max_sources();
-    if app.store.sources_of(caller.organization()).await?.len() >= limit {
-        return Err(ApiError::LimitReached { what: "sources", limit });
-    }
+    let quota = app.store.quota(caller.organization()).await?;
+    let there_are = app.store.count_sources(caller.organization()).await?;
+    limits::check("sources", there_are, quota.max_sources())?;
     let view = View::of(&source);
     let entry = caller.entry(now, Action::SourceCreated, &source.id, NOTHING, Some(&view));
     app.store

@@ -20,8 +20,8 @@ use payload::{Event, EventId, KeyId, OrganizationId, Receipt, ReceiptId, SourceI
 use store::history::WebhookWas;
 use store::{
     AuditSpan, AuditTrail, Begun, Deliveries, DestinationSecrets, Events, IdempotentRequest, IdempotentRequests,
-    KeyRegistry, Keys, PutEvent, Quotas, RawReceipts, Receipts, Reverification, Secrets, SourceHealths, SourceRegistry,
-    Sources, StoreError, Webhooks,
+    KeyRegistry, Keys, PutEvent, Quotas, RawReceipts, Receipts, RegistrationCounts, Reverification, Secrets,
+    SourceHealths, SourceRegistry, Sources, StoreError, Webhooks,
 };
 use store::{JobDesk, Jobs};
 
@@ -124,6 +124,31 @@ impl Keys for Fake {
 impl Quotas for Fake {
     async fn quota(&self, _: &OrganizationId) -> Result<Quota> {
         Ok(self.working()?.quota)
+    }
+}
+
+/// How many of these belong to the organization.
+fn count<'a>(owners: impl Iterator<Item = &'a OrganizationId>, organization: &OrganizationId) -> Result<u64> {
+    Ok(owners.filter(|owner| *owner == organization).count() as u64)
+}
+
+impl RegistrationCounts for Fake {
+    async fn count_sources(&self, organization: &OrganizationId) -> Result<u64> {
+        let tables = self.working()?;
+        count(tables.sources.values().map(|source| &source.organization), organization)
+    }
+
+    async fn count_webhooks(&self, organization: &OrganizationId) -> Result<u64> {
+        let tables = self.working()?;
+        count(
+            tables.webhooks.values().map(|webhook| &webhook.organization),
+            organization,
+        )
+    }
+
+    async fn count_keys(&self, organization: &OrganizationId) -> Result<u64> {
+        let tables = self.working()?;
+        count(tables.keys.values().map(|key| &key.organization), organization)
     }
 }
 
@@ -240,16 +265,6 @@ impl Sources for Fake {
 }
 
 impl SourceRegistry for Fake {
-    async fn sources_of(&self, organization: &OrganizationId) -> Result<Vec<Source>> {
-        Ok(self
-            .working()?
-            .sources
-            .values()
-            .filter(|source| source.organization == *organization)
-            .cloned()
-            .collect())
-    }
-
     async fn create_source(
         &self,
         source: &Source,
@@ -308,9 +323,10 @@ impl SourceRegistry for Fake {
         after: Option<&SourceId>,
         limit: u16,
     ) -> Result<Vec<Source>> {
-        let all = self.sources_of(organization).await?.into_iter();
-        let behind = all.filter(|source| after.is_none_or(|after| source.id > *after));
-        Ok(behind.take(limit.into()).collect())
+        let tables = self.working()?;
+        let theirs = (tables.sources.values()).filter(|source| source.organization == *organization);
+        let behind = theirs.filter(|source| after.is_none_or(|after| source.id > *after));
+        Ok(behind.take(limit.into()).cloned().collect())
     }
 
     async fn delete_source(&self, source: &Source) -> Result<()> {

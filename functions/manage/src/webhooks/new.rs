@@ -21,6 +21,7 @@ use crate::audit::{Action, NOTHING};
 use crate::auth::Editor;
 use crate::body::{Json, Members, Word};
 use crate::fields::{self, required};
+use crate::limits;
 use crate::openapi::schema::{Headers, Wait};
 use crate::problem::ApiError;
 use crate::revision::etag;
@@ -102,13 +103,9 @@ pub(crate) async fn create<S: Store, C: Clock>(
     let Word(signature) = new.signature;
     let secret = NewSigningSecret::make(new.secret, signature)?;
     let url = destination(&app.settings, &extensions, &required(new.url, "/url")?).await?;
-    let limit = app.store.quota(caller.organization()).await?.max_webhooks();
-    if app.store.webhooks_of(caller.organization()).await?.len() >= limit {
-        return Err(ApiError::LimitReached {
-            what: "webhooks",
-            limit,
-        });
-    }
+    let quota = app.store.quota(caller.organization()).await?;
+    let there_are = app.store.count_webhooks(caller.organization()).await?;
+    limits::check("webhooks", there_are, quota.max_webhooks())?;
     let now = app.clock.now();
     let webhook = Webhook {
         id: WebhookId::generate(now),

@@ -1,5 +1,6 @@
 //! Organizations and their API keys.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
 use jiff::civil::Date;
 use payload::organization::{ApiKey, Organization, Quota, Suspension};
@@ -131,22 +132,23 @@ impl Quotas for Dynamo {
 impl Dynamo {
     /// The hashes of an organization's keys.
     pub(super) async fn key_hashes(&self, organization: &OrganizationId) -> Result<Vec<String>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :keys")
-            .expression_attribute_values(":keys", text(key_refs(organization)))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let mut pages = self.key_query(organization).into_paginator().items().send();
         let mut hashes = Vec::new();
         while let Some(item) = pages.next().await {
             let KeyRefItem { hash, .. } = read(item.map_err(sdk_error)?)?;
             hashes.push(hash);
         }
         Ok(hashes)
+    }
+
+    /// What says of each of an organization's keys where it is, consistently read.
+    pub(super) fn key_query(&self, organization: &OrganizationId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.tables.registry)
+            .key_condition_expression("pk = :keys")
+            .expression_attribute_values(":keys", text(key_refs(organization)))
+            .consistent_read(true)
     }
 
     /// Sets or removes one attribute of an organization that is there. One of before there was a list of all gets into it.

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures::{StreamExt, TryStreamExt, stream};
 use payload::called_url::CalledUrl;
@@ -45,10 +46,6 @@ struct SourceKey {
 }
 
 impl SourceRegistry for Dynamo {
-    async fn sources_of(&self, organization: &OrganizationId) -> Result<Vec<Source>, StoreError> {
-        self.sources_behind(organization, None, None).await
-    }
-
     async fn sources_after(
         &self,
         organization: &OrganizationId,
@@ -149,6 +146,21 @@ impl SourceRegistry for Dynamo {
 const READS_AT_ONCE: usize = 16;
 
 impl Dynamo {
+    /// The sources of an organization, oldest first.
+    pub(super) async fn sources_of(&self, organization: &OrganizationId) -> Result<Vec<Source>, StoreError> {
+        self.sources_behind(organization, None, None).await
+    }
+
+    /// What the index of an organization's sources holds.
+    pub(super) fn source_query(&self, organization: &OrganizationId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.tables.sources)
+            .index_name("by-organization")
+            .key_condition_expression("organization = :organization")
+            .expression_attribute_values(":organization", text(organization.as_str()))
+    }
+
     async fn sources_behind(
         &self,
         organization: &OrganizationId,
@@ -157,12 +169,7 @@ impl Dynamo {
     ) -> Result<Vec<Source>, StoreError> {
         let behind = after.map(|after| key([("organization", organization.as_str()), ("id", after.as_str())]));
         let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.sources)
-            .index_name("by-organization")
-            .key_condition_expression("organization = :organization")
-            .expression_attribute_values(":organization", text(organization.as_str()))
+            .source_query(organization)
             .set_exclusive_start_key(behind)
             .set_limit(limit.map(i32::from))
             .into_paginator()

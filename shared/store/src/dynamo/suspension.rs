@@ -10,7 +10,7 @@ use super::registry::key_key;
 use super::webhooks::webhook_key;
 use super::{Attributes, Dynamo, key, sdk_error, write};
 use crate::item::{SUSPENDED_KEY, SuspendedItem, door_key};
-use crate::{SourceRegistry, StoreError, Suspensions};
+use crate::{StoreError, Suspensions};
 
 impl Suspensions for Dynamo {
     async fn mark_keys(&self, organization: &OrganizationId, suspended: bool) -> Result<u64, StoreError> {

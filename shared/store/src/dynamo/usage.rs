@@ -1,4 +1,4 @@
-//! Counting what an organization has: from the indexes, where nothing but keys is read.
+//! Counting what an organization has: nothing of it is handed over.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
@@ -6,29 +6,29 @@ use payload::{OrganizationId, ReceiptId, WebhookId};
 
 use super::webhooks::BEHIND_WEBHOOKS;
 use super::{Dynamo, number, sdk_error, text};
-use crate::item::{key_refs, time_shards};
-use crate::{Span, StoreError, Usage, UsageCounts, Webhooks};
+use crate::item::time_shards;
+use crate::{RegistrationCounts, Span, StoreError, Usage, UsageCounts, Webhooks};
+
+impl RegistrationCounts for Dynamo {
+    async fn count_sources(&self, organization: &OrganizationId) -> Result<u64, StoreError> {
+        count(self.source_query(organization)).await
+    }
+
+    async fn count_webhooks(&self, organization: &OrganizationId) -> Result<u64, StoreError> {
+        count(self.webhook_query(organization, WebhookId::PREFIX, BEHIND_WEBHOOKS)).await
+    }
+
+    async fn count_keys(&self, organization: &OrganizationId) -> Result<u64, StoreError> {
+        count(self.key_query(organization)).await
+    }
+}
 
 impl UsageCounts for Dynamo {
     async fn usage(&self, organization: &OrganizationId, span: Span) -> Result<Usage, StoreError> {
-        let sources = self
-            .client
-            .query()
-            .table_name(&self.tables.sources)
-            .index_name("by-organization")
-            .key_condition_expression("organization = :organization")
-            .expression_attribute_values(":organization", text(organization.as_str()));
-        let keys = self
-            .client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :keys")
-            .expression_attribute_values(":keys", text(key_refs(organization)));
-        let webhooks = self.webhook_query(organization, WebhookId::PREFIX, BEHIND_WEBHOOKS);
         let mut usage = Usage {
-            sources: count(sources).await?,
-            webhooks: count(webhooks).await?,
-            keys: count(keys).await?,
+            sources: self.count_sources(organization).await?,
+            webhooks: self.count_webhooks(organization).await?,
+            keys: self.count_keys(organization).await?,
             ..Usage::default()
         };
         for shard in time_shards(organization.as_str()) {
