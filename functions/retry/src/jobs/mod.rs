@@ -4,6 +4,8 @@
 //! Whatever a step does can be done again: a delivery carries the job that asked for it last, and how far a job is lies in the table after
 //! each page. So a process may be killed between any two writes, and nothing is asked for twice, or counted twice.
 
+mod ask;
+mod list;
 mod work;
 
 use std::collections::{BTreeSet, HashMap};
