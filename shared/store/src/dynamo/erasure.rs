@@ -7,12 +7,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use payload::{EventId, KeyId, OrganizationId, ReceiptId, SourceId, WebhookId};
 use serde::de::DeserializeOwned;
 
+use super::by_time::ByTime;
 use super::registry::key_key;
 use super::webhooks::webhook_key;
 use super::{Attributes, Dynamo, key, number, read, sdk_error, text};
 use crate::item::{
-    KeyRefItem, RUNNING_JOBS, TIME_SHARDS, audit_key, called_url_key, door_key, idempotency_key, jobs_key, key_refs,
-    source_health_key, time_shards,
+    KeyRefItem, RUNNING_JOBS, audit_key, called_url_key, door_key, idempotency_key, jobs_key, key_refs,
+    source_health_key,
 };
 use crate::{Erasure, Found, OutcomeKey, StoreError};
 
@@ -23,12 +24,8 @@ impl Erasure for Dynamo {
         after: Option<&str>,
         limit: u16,
     ) -> Result<Found<EventId>, StoreError> {
-        let query = self.client.query().table_name(&self.tables.events);
-        let query = query.index_name("by-organization");
-        self.sharded_page(query, ByTime::EVENTS, organization.as_str(), after, limit, |item| {
-            parsed(item, "id")
-        })
-        .await
+        let index = self.events_by_time(organization);
+        self.sharded_page(&index, after, limit, |item| parsed(item, "id")).await
     }
 
     async fn outcomes_page(
@@ -37,9 +34,8 @@ impl Erasure for Dynamo {
         after: Option<&str>,
         limit: u16,
     ) -> Result<Found<OutcomeKey>, StoreError> {
-        let query = self.client.query().table_name(&self.tables.receipts);
-        let query = query.index_name("by-organization");
-        self.sharded_page(query, ByTime::OUTCOMES, organization.as_str(), after, limit, |item| {
+        let index = self.outcomes_by_time(organization);
+        self.sharded_page(&index, after, limit, |item| {
             let is_duplicate = item
                 .get("status")
                 .and_then(|status| status.as_s().ok())
@@ -58,12 +54,9 @@ impl Erasure for Dynamo {
         after: Option<&str>,
         limit: u16,
     ) -> Result<Found<EventId>, StoreError> {
-        let query = self.client.query().table_name(&self.tables.deliveries);
-        let query = query.index_name("by-webhook");
-        self.sharded_page(query, ByTime::DELIVERIES, webhook.as_str(), after, limit, |item| {
-            parsed(item, "event")
-        })
-        .await
+        let index = self.deliveries_by_time(webhook);
+        self.sharded_page(&index, after, limit, |item| parsed(item, "event"))
+            .await
     }
 
     async fn delete_event(&self, organization: &OrganizationId, id: &EventId) -> Result<bool, StoreError> {
@@ -215,31 +208,7 @@ impl Erasure for Dynamo {
     }
 }
 
-/// An index by time: its hash key, its range key, and the table's own keys beside them.
-struct ByTime {
-    hash: &'static str,
-    range: &'static str,
-    /// Whether the range key is a number; and what else makes up an item's place.
-    others: &'static [&'static str],
-}
-
-impl ByTime {
-    const EVENTS: Self = Self {
-        hash: "orgShard",
-        range: "at",
-        others: &["id"],
-    };
-    const OUTCOMES: Self = Self {
-        hash: "orgShard",
-        range: "id",
-        others: &[],
-    };
-    const DELIVERIES: Self = Self {
-        hash: "webhookShard",
-        range: "at",
-        others: &["event", "webhook"],
-    };
-
+impl ByTime<'_> {
     /// The place of an item as a text: `SHARD RANGE OTHERS…`.
     fn place(&self, shard: usize, item: &Attributes) -> String {
         let mut place = shard.to_string();
@@ -254,25 +223,24 @@ impl ByTime {
         place
     }
 
-    /// The shard that a place names, and its item's keys: none at the shard's beginning.
-    fn start(&self, owner: &str, place: &str) -> Result<(usize, Option<Attributes>), StoreError> {
+    /// The number and the hash key of the shard that a place names, and its item's keys: none at the shard's beginning.
+    fn start(&self, place: &str) -> Result<(usize, &str, Option<Attributes>), StoreError> {
         let wrong = || StoreError::Refused("this is no place to go on from".into());
         let mut parts = place.split(' ');
         let shard: usize = parts.next().and_then(|shard| shard.parse().ok()).ok_or_else(wrong)?;
+        let hash = self.shards.get(shard).ok_or_else(wrong)?;
         let Some(range) = parts.next() else {
-            return Ok((shard, None));
+            return Ok((shard, hash, None));
         };
-        let hash = time_shards(owner).nth(shard).ok_or_else(wrong)?;
-        let range = if self.others.is_empty() {
-            text(range)
-        } else {
-            number(range.parse::<i64>().map_err(|_| wrong())?)
+        let range = match self.range {
+            "at" => number(range.parse::<i64>().map_err(|_| wrong())?),
+            _ => text(range),
         };
         let mut start = HashMap::from([(self.hash.to_owned(), text(hash)), (self.range.to_owned(), range)]);
         for name in self.others {
             start.insert((*name).to_owned(), text(parts.next().ok_or_else(wrong)?));
         }
-        Ok((shard, Some(start)))
+        Ok((shard, hash, Some(start)))
     }
 }
 
@@ -280,18 +248,17 @@ impl Dynamo {
     /// A page of an index by time, one shard after the other. What cannot be read of it is left out.
     async fn sharded_page<T>(
         &self,
-        query: QueryFluentBuilder,
-        index: ByTime,
-        owner: &str,
+        index: &ByTime<'_>,
         after: Option<&str>,
         limit: u16,
         read: impl Fn(&Attributes) -> Option<T>,
     ) -> Result<Found<T>, StoreError> {
-        let (shard, start) = index.start(owner, after.unwrap_or("0"))?;
-        let Some(hash) = time_shards(owner).nth(shard) else {
-            return Err(StoreError::Refused("there is no such shard".into()));
-        };
-        let page = query
+        let (shard, hash, start) = index.start(after.unwrap_or("0"))?;
+        let page = self
+            .client
+            .query()
+            .table_name(index.table)
+            .index_name(index.name)
             .key_condition_expression("#hash = :hash")
             .expression_attribute_names("#hash", index.hash)
             .expression_attribute_values(":hash", text(hash))
@@ -302,7 +269,7 @@ impl Dynamo {
             .map_err(sdk_error)?;
         let next = match page.last_evaluated_key() {
             Some(last) => Some(index.place(shard, last)),
-            None => (shard + 1 < usize::from(TIME_SHARDS)).then(|| (shard + 1).to_string()),
+            None => (shard + 1 < index.shards.len()).then(|| (shard + 1).to_string()),
         };
         Ok(Found {
             items: page.items().iter().filter_map(read).collect(),

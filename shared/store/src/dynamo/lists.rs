@@ -12,9 +12,10 @@ use payload::{EventId, OrganizationId, ReceiptId, SourceId, WebhookId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::walk::{ByTime, Entry};
+use super::by_time::ByTime;
+use super::walk::Entry;
 use super::{Attributes, Dynamo, built, key, number, read, sdk_error, text};
-use crate::item::{DeliveryItem, OutcomeItem, provider_ref, time_shards, timestamp};
+use crate::item::{DeliveryItem, OutcomeItem, timestamp};
 use crate::lists::{
     Answers, DeliveryCounts, DeliveryKey, DeliveryLists, EventKey, EventLists, EventRow, EventsWanted, MAX_EXAMINED,
     Order, OutcomeLists, OutcomesWanted, Page, ReceiptKey, Span, Walk,
@@ -72,20 +73,9 @@ impl EventLists for Dynamo {
         wanted: &EventsWanted,
         walk: Walk<'_, EventKey>,
     ) -> Result<Page<EventRow, EventKey>, StoreError> {
-        let table = &self.tables.events;
         let index = match &wanted.provider_event_id {
-            Some(id) => ByTime {
-                table,
-                name: "by-provider-id",
-                hash: "providerRef",
-                shards: vec![provider_ref(organization, id)],
-            },
-            None => ByTime {
-                table,
-                name: "by-organization",
-                hash: "orgShard",
-                shards: time_shards(organization.as_str()).collect(),
-            },
+            Some(id) => self.events_by_provider_id(organization, id),
+            None => self.events_by_time(organization),
         };
         let takes = |entry: &EventEntry| entry.row().is_ok_and(|row| wanted.takes(&row));
         let Page { rows, next } = self.walk(index, walk, MAX_EXAMINED, takes).await?;
@@ -117,12 +107,7 @@ impl OutcomeLists for Dynamo {
         wanted: &OutcomesWanted,
         walk: Walk<'_, ReceiptKey>,
     ) -> Result<Page<ReceiptOutcome, ReceiptKey>, StoreError> {
-        let index = ByTime {
-            table: &self.tables.receipts,
-            name: "by-organization",
-            hash: "orgShard",
-            shards: time_shards(organization.as_str()).collect(),
-        };
+        let index = self.outcomes_by_time(organization);
         let has_status = |status: &str| wanted.status.is_none_or(|wanted| status == wanted);
         let takes = |entry: &OutcomeEntry| {
             wanted.source.as_ref().is_none_or(|source| entry.source == *source) && has_status(&entry.status)
@@ -170,7 +155,7 @@ impl DeliveryLists for Dynamo {
         status: Option<DeliveryStatus>,
         walk: Walk<'_, DeliveryKey>,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
-        let index = self.by_webhook(webhook);
+        let index = self.deliveries_by_time(webhook);
         self.deliveries_page(organization, index, status, walk).await
     }
 
@@ -180,12 +165,7 @@ impl DeliveryLists for Dynamo {
         status: DeliveryStatus,
         walk: Walk<'_, DeliveryKey>,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
-        let index = ByTime {
-            table: &self.tables.deliveries,
-            name: "unsettled",
-            hash: "unsettled",
-            shards: time_shards(organization.as_str()).collect(),
-        };
+        let index = self.unsettled_by_time(organization);
         self.deliveries_page(organization, index, Some(status), walk).await
     }
 
@@ -232,7 +212,7 @@ impl DeliveryLists for Dynamo {
             limit: most,
         };
         let Page { rows, next } = self
-            .walk(self.by_webhook(webhook), walk, most, |_: &DeliveryEntry| true)
+            .walk(self.deliveries_by_time(webhook), walk, most, |_: &DeliveryEntry| true)
             .await?;
         let mut counts = DeliveryCounts::default();
         for entry in &rows {
@@ -297,15 +277,6 @@ impl Answers for Dynamo {
 }
 
 impl Dynamo {
-    fn by_webhook(&self, webhook: &WebhookId) -> ByTime<'_> {
-        ByTime {
-            table: &self.tables.deliveries,
-            name: "by-webhook",
-            hash: "webhookShard",
-            shards: time_shards(webhook.as_str()).collect(),
-        }
-    }
-
     async fn deliveries_page(
         &self,
         organization: &OrganizationId,

@@ -1,6 +1,7 @@
 //! The adapter: every capability over the tables, with the SDK.
 
 mod audit;
+mod by_time;
 mod deliveries;
 mod erasure;
 mod events;

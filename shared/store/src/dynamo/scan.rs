@@ -8,7 +8,7 @@ use payload::{Event, EventId, OrganizationId, ReceiptId};
 use serde::Deserialize;
 
 use super::{Dynamo, key, number, read, sdk_error, text};
-use crate::item::{EventItem, time_shards, timestamp};
+use crate::item::{EventItem, timestamp};
 use crate::{Found, ReceiptKey, Scans, Segment, Span, StoreError};
 
 /// What a receipt's item says of it, as far as it is needed here: the rest of it may be what cannot be read.
@@ -81,8 +81,9 @@ impl Scans for Dynamo {
         let until = at.checked_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at);
         let moment = Span { since: at, until };
         let mut events = Vec::new();
-        for shard in time_shards(receipt.organization.as_str()) {
-            let query = self.in_span(&self.tables.events, "by-organization", "orgShard", &shard, moment);
+        let index = self.events_by_time(&receipt.organization);
+        for shard in &index.shards {
+            let query = self.in_span(&index, shard, moment);
             let mut pages = query.into_paginator().items().send();
             while let Some(item) = pages.next().await {
                 let EventKey { id, receipt: from } = serde_dynamo::from_item(item.map_err(sdk_error)?)

@@ -1,4 +1,5 @@
-//! Events and deliveries in the order of their times.
+//! Events and deliveries in the order of their times, from a position on that jobs keep: a time and an id, and not, as in [`walk`](super::walk),
+//! a place in each shard.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
@@ -7,8 +8,9 @@ use payload::job::Position;
 use payload::{EventId, OrganizationId, SourceId, WebhookId};
 use serde::Deserialize;
 
-use super::{Dynamo, number, sdk_error, text};
-use crate::item::{time_shards, timestamp};
+use super::by_time::ByTime;
+use super::{Dynamo, number, sdk_error};
+use crate::item::timestamp;
 use crate::{Moment, StoreError, Timelines};
 
 /// What an index by time holds of an event or a delivery, as far as it is needed here.
@@ -47,13 +49,8 @@ impl Timelines for Dynamo {
         after: Option<&Position>,
         limit: u16,
     ) -> Result<Vec<Moment>, StoreError> {
-        let query = || {
-            let query = self.client.query().table_name(&self.tables.events);
-            query
-                .index_name("by-organization")
-                .expression_attribute_names("#shard", "orgShard")
-        };
-        in_order(query, organization.as_str(), (since, until), after, limit).await
+        let index = self.events_by_time(organization);
+        self.in_order(&index, (since, until), after, limit).await
     }
 
     async fn deliveries_between(
@@ -64,40 +61,35 @@ impl Timelines for Dynamo {
         after: Option<&Position>,
         limit: u16,
     ) -> Result<Vec<Moment>, StoreError> {
-        let query = || {
-            let query = self.client.query().table_name(&self.tables.deliveries);
-            query
-                .index_name("by-webhook")
-                .expression_attribute_names("#shard", "webhookShard")
-        };
-        in_order(query, webhook.as_str(), (since, until), after, limit).await
+        let index = self.deliveries_by_time(webhook);
+        self.in_order(&index, (since, until), after, limit).await
     }
 }
 
-/// The first of all shards together.
-async fn in_order(
-    query: impl Fn() -> QueryFluentBuilder,
-    owner: &str,
-    (since, until): (Timestamp, Timestamp),
-    after: Option<&Position>,
-    limit: u16,
-) -> Result<Vec<Moment>, StoreError> {
-    let since = after.map_or(since, |after| after.at.max(since));
-    // An index takes no span that ends before it begins.
-    if until < since {
-        return Ok(Vec::new());
+impl Dynamo {
+    /// The first of all shards together.
+    async fn in_order(
+        &self,
+        index: &ByTime<'_>,
+        (since, until): (Timestamp, Timestamp),
+        after: Option<&Position>,
+        limit: u16,
+    ) -> Result<Vec<Moment>, StoreError> {
+        let since = after.map_or(since, |after| after.at.max(since));
+        // An index takes no span that ends before it begins.
+        if until < since {
+            return Ok(Vec::new());
+        }
+        let mut moments = Vec::new();
+        for shard in &index.shards {
+            let (first, last) = (number(since.as_millisecond()), number(until.as_millisecond()));
+            let query = self.between(index, shard, first, last);
+            moments.extend(of_shard(query, after, usize::from(limit)).await?);
+        }
+        moments.sort_unstable_by_key(Moment::position);
+        moments.truncate(usize::from(limit));
+        Ok(moments)
     }
-    let mut moments = Vec::new();
-    for shard in time_shards(owner) {
-        let query = query()
-            .expression_attribute_values(":shard", text(shard))
-            .expression_attribute_values(":since", number(since.as_millisecond()))
-            .expression_attribute_values(":until", number(until.as_millisecond()));
-        moments.extend(of_shard(query, after, usize::from(limit)).await?);
-    }
-    moments.sort_unstable_by_key(Moment::position);
-    moments.truncate(usize::from(limit));
-    Ok(moments)
 }
 
 /// The first of one shard behind a position. An index orders by time; which comes first of those of the same millisecond is not said, so
@@ -108,8 +100,6 @@ async fn of_shard(
     limit: usize,
 ) -> Result<Vec<Moment>, StoreError> {
     let mut entries = query
-        .key_condition_expression("#shard = :shard AND #at BETWEEN :since AND :until")
-        .expression_attribute_names("#at", "at")
         .into_paginator()
         .page_size(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
         .items()

@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
 use payload::{OrganizationId, ReceiptId, WebhookId};
 
+use super::by_time::ByTime;
 use super::webhooks::BEHIND_WEBHOOKS;
 use super::{Dynamo, number, sdk_error, text};
-use crate::item::time_shards;
 use crate::{RegistrationCounts, Span, StoreError, Usage, UsageCounts, Webhooks};
 
 impl RegistrationCounts for Dynamo {
@@ -31,15 +31,20 @@ impl UsageCounts for Dynamo {
             keys: self.count_keys(organization).await?,
             ..Usage::default()
         };
-        for shard in time_shards(organization.as_str()) {
-            usage.events +=
-                count(self.in_span(&self.tables.events, "by-organization", "orgShard", &shard, span)).await?;
-            usage.other_receipts += count(self.receipts_in_span(&shard, span)).await?;
+        let (events, outcomes) = (self.events_by_time(organization), self.outcomes_by_time(organization));
+        for shard in &events.shards {
+            usage.events += count(self.in_span(&events, shard, span)).await?;
+        }
+        for shard in &outcomes.shards {
+            // Their ids sort by time.
+            let id_at = |at| text(ReceiptId::first_at_text(at));
+            let (first, last) = (id_at(span.since), id_at(span.until));
+            usage.other_receipts += count(self.between(&outcomes, shard, first, last)).await?;
         }
         for webhook in self.webhooks_of(organization).await? {
-            for shard in time_shards(webhook.id.as_str()) {
-                let deliveries = self.in_span(&self.tables.deliveries, "by-webhook", "webhookShard", &shard, span);
-                usage.deliveries += count(deliveries).await?;
+            let deliveries = self.deliveries_by_time(&webhook.id);
+            for shard in &deliveries.shards {
+                usage.deliveries += count(self.in_span(&deliveries, shard, span)).await?;
             }
         }
         Ok(usage)
@@ -47,37 +52,11 @@ impl UsageCounts for Dynamo {
 }
 
 impl Dynamo {
-    /// What an index by time holds of a span.
-    pub(super) fn in_span(
-        &self,
-        table: &str,
-        index: &str,
-        hash_key: &str,
-        shard: &str,
-        span: Span,
-    ) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(table)
-            .index_name(index)
-            .key_condition_expression("#shard = :shard AND #at BETWEEN :since AND :last")
-            .expression_attribute_names("#shard", hash_key)
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":shard", text(shard))
-            .expression_attribute_values(":since", number(span.since.as_millisecond()))
-            .expression_attribute_values(":last", number(span.until.as_millisecond().saturating_sub(1)))
-    }
-
-    /// The outcomes of receipts that came within a span: their ids sort by time.
-    fn receipts_in_span(&self, shard: &str, span: Span) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.tables.receipts)
-            .index_name("by-organization")
-            .key_condition_expression("orgShard = :shard AND id BETWEEN :since AND :until")
-            .expression_attribute_values(":shard", text(shard))
-            .expression_attribute_values(":since", text(ReceiptId::first_at_text(span.since)))
-            .expression_attribute_values(":until", text(ReceiptId::first_at_text(span.until)))
+    /// What one shard of an index whose range key is a time holds of a span.
+    pub(super) fn in_span(&self, index: &ByTime<'_>, shard: &str, span: Span) -> QueryFluentBuilder {
+        let first = number(span.since.as_millisecond());
+        let last = number(span.until.as_millisecond().saturating_sub(1));
+        self.between(index, shard, first, last)
     }
 }
 

@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+use super::by_time::ByTime;
 use super::{Attributes, Dynamo, number, sdk_error, text};
 use crate::StoreError;
 use crate::item::first_receipt_id;
@@ -21,9 +22,6 @@ const MAX_CHUNK: usize = 250;
 
 /// Where an entry stands in an index by time. The order of keys is that of the list.
 pub(super) trait IndexKey: Clone + Ord + Debug + Send + Sync {
-    /// The name of the index's range key.
-    const RANGE: &'static str;
-
     /// When it is, in milliseconds since 1970.
     fn at(&self) -> i64;
 
@@ -49,8 +47,6 @@ fn attributes<const N: usize>(parts: [(&str, AttributeValue); N]) -> Attributes 
 }
 
 impl IndexKey for EventKey {
-    const RANGE: &'static str = "at";
-
     fn at(&self) -> i64 {
         self.0
     }
@@ -69,8 +65,6 @@ impl IndexKey for EventKey {
 }
 
 impl IndexKey for DeliveryKey {
-    const RANGE: &'static str = "at";
-
     fn at(&self) -> i64 {
         self.0
     }
@@ -94,8 +88,6 @@ impl IndexKey for DeliveryKey {
 }
 
 impl IndexKey for ReceiptKey {
-    const RANGE: &'static str = "id";
-
     fn at(&self) -> i64 {
         self.0.created_at().as_millisecond()
     }
@@ -124,16 +116,6 @@ pub(super) trait Entry: DeserializeOwned + Send {
 
     /// Where it stands.
     fn key(&self) -> Self::Key;
-}
-
-/// An index by time.
-pub(super) struct ByTime<'a> {
-    pub(super) table: &'a str,
-    pub(super) name: &'static str,
-    /// The name of the index's hash key.
-    pub(super) hash: &'static str,
-    /// The hash keys of the shards.
-    pub(super) shards: Vec<String>,
 }
 
 /// The span in whole milliseconds, both ends included; `None` when there is none in it.
@@ -257,17 +239,9 @@ impl Dynamo {
         (from, to): (i64, i64),
         chunk: usize,
     ) -> Result<(), StoreError> {
+        let (first, last) = (E::Key::bound(from, false), E::Key::bound(to, true));
         let answer = self
-            .client
-            .query()
-            .table_name(index.table)
-            .index_name(index.name)
-            .key_condition_expression("#hash = :hash AND #range BETWEEN :from AND :to")
-            .expression_attribute_names("#hash", index.hash)
-            .expression_attribute_names("#range", E::Key::RANGE)
-            .expression_attribute_values(":hash", text(&shard.hash))
-            .expression_attribute_values(":from", E::Key::bound(from, false))
-            .expression_attribute_values(":to", E::Key::bound(to, true))
+            .between(index, &shard.hash, first, last)
             .set_exclusive_start_key(shard.start.take())
             .scan_index_forward(order == Order::Ascending)
             .limit(i32::try_from(chunk).unwrap_or(i32::MAX))
