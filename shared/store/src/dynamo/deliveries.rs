@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
@@ -19,17 +20,7 @@ use crate::{Deliveries, Due, DueQueue, Lease, Redelivery, StoreError};
 
 impl Deliveries for Dynamo {
     async fn deliveries_of(&self, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.deliveries)
-            .key_condition_expression("#event = :event")
-            .expression_attribute_names("#event", "event")
-            .expression_attribute_values(":event", text(event.as_str()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let mut pages = self.delivery_query(event).into_paginator().items().send();
         let mut deliveries = Vec::new();
         while let Some(item) = pages.next().await {
             deliveries.push(read::<DeliveryItem>(item.map_err(sdk_error)?)?.try_into()?);
@@ -121,6 +112,17 @@ impl Redelivery for Dynamo {
 }
 
 impl Dynamo {
+    /// All deliveries of an event, in the order of their webhooks, consistently read.
+    pub(super) fn delivery_query(&self, event: &EventId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.tables.deliveries)
+            .key_condition_expression("#event = :event")
+            .expression_attribute_names("#event", "event")
+            .expression_attribute_values(":event", text(event.as_str()))
+            .consistent_read(true)
+    }
+
     fn put_delivery(&self, delivery: &Delivery) -> Result<PutBuilder, StoreError> {
         let item = write(&DeliveryItem::new(delivery, self.retention.event_days))?;
         Ok(Put::builder().table_name(&self.tables.deliveries).set_item(Some(item)))

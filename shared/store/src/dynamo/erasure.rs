@@ -65,15 +65,7 @@ impl Erasure for Dynamo {
     }
 
     async fn delete_deliveries(&self, organization: &OrganizationId, event: &EventId) -> Result<u64, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.deliveries)
-            .key_condition_expression("#event = :event")
-            .expression_attribute_names("#event", "event")
-            .expression_attribute_values(":event", text(event.as_str()))
-            .projection_expression("webhook")
-            .consistent_read(true);
+        let query = self.delivery_query(event).projection_expression("webhook");
         let mut pages = query.into_paginator().items().send();
         let mut deleted = 0;
         while let Some(item) = pages.next().await {
@@ -276,14 +268,6 @@ impl Dynamo {
             examined: u64::try_from(page.count()).unwrap_or_default(),
             next,
         })
-    }
-
-    fn registry_partition(&self, partition: &str) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :partition")
-            .expression_attribute_values(":partition", text(partition))
     }
 
     /// Deletes the first items of a partition of the registry.

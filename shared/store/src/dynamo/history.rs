@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use payload::OrganizationId;
 use payload::webhook::Webhook;
 
-use super::{Dynamo, put, read, sdk_error, text};
+use super::{Dynamo, put, read, sdk_error};
 use crate::history::{History, WebhookHistory, WebhookWas};
 use crate::item::{WebhookWasItem, was_all, was_behind};
 use crate::{StoreError, Webhooks};
@@ -68,13 +68,8 @@ impl Dynamo {
         limit: usize,
     ) -> Result<History, StoreError> {
         let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.webhooks)
-            .key_condition_expression("organization = :organization AND id BETWEEN :from AND :to")
-            .expression_attribute_values(":organization", text(organization.as_str()))
-            .expression_attribute_values(":from", text(from))
-            .expression_attribute_values(":to", text(to))
+            .webhook_query(organization, &from, &to)
+            .consistent_read(false)
             .scan_index_forward(forwards)
             // One more, to know whether there are more.
             .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))

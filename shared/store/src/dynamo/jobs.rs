@@ -95,16 +95,7 @@ impl JobDesk for Dynamo {
 
 impl JobQueue for Dynamo {
     async fn running_jobs(&self) -> Result<Vec<RunningJob>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :jobs")
-            .expression_attribute_values(":jobs", text(RUNNING_JOBS))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let mut pages = self.registry_partition(RUNNING_JOBS).into_paginator().items().send();
         let mut running = Vec::new();
         while let Some(item) = pages.next().await {
             running.push(read::<RunningJobItem>(item.map_err(sdk_error)?)?.into());

@@ -178,16 +178,10 @@ impl DeliveryLists for Dynamo {
     ) -> Result<Vec<Delivery>, StoreError> {
         let start = after.map(|webhook| key([("event", event.as_str()), ("webhook", webhook.as_str())]));
         let mut items = self
-            .client
-            .query()
-            .table_name(&self.tables.deliveries)
-            .key_condition_expression("#event = :event")
-            .expression_attribute_names("#event", "event")
-            .expression_attribute_values(":event", text(event.as_str()))
+            .delivery_query(event)
             .set_exclusive_start_key(start)
             .scan_index_forward(order == Order::Ascending)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .consistent_read(true)
             .into_paginator()
             .items()
             .send();

@@ -111,6 +111,14 @@ impl Dynamo {
             tokio::time::sleep(conflict_pause()).await;
         }
     }
+
+    /// Writes all of `writes` or none; a condition that does not hold is a [`StoreError::Conflict`].
+    async fn write_all(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
+        match self.transact(writes).await? {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Conflict),
+        }
+    }
 }
 
 /// How often a transaction is tried that meets another one on the same item, such as the version of an organization's set of webhooks. The

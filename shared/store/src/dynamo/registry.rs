@@ -55,11 +55,7 @@ impl Organizations for Dynamo {
             put_new(&self.tables.registry, "pk", &KeyItem::new(key, key_hash))?,
             put_new(&self.tables.registry, "pk", &KeyRefItem::new(key, key_hash))?,
         ];
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -73,14 +69,9 @@ impl Organizations for Dynamo {
         limit: u16,
     ) -> Result<Vec<OrganizationId>, StoreError> {
         let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :organizations")
-            .expression_attribute_values(":organizations", text(ORGANIZATIONS))
+            .registry_partition(ORGANIZATIONS)
             .set_exclusive_start_key(after.map(listed_key))
             .limit(i32::from(limit))
-            .consistent_read(true)
             .into_paginator()
             .items()
             .send();
@@ -141,13 +132,18 @@ impl Dynamo {
         Ok(hashes)
     }
 
-    /// What says of each of an organization's keys where it is, consistently read.
+    /// What says of each of an organization's keys where it is.
     pub(super) fn key_query(&self, organization: &OrganizationId) -> QueryFluentBuilder {
+        self.registry_partition(&key_refs(organization))
+    }
+
+    /// All items of one partition of the registry, consistently read.
+    pub(super) fn registry_partition(&self, partition: &str) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.tables.registry)
-            .key_condition_expression("pk = :keys")
-            .expression_attribute_values(":keys", text(key_refs(organization)))
+            .key_condition_expression("pk = :partition")
+            .expression_attribute_values(":partition", text(partition))
             .consistent_read(true)
     }
 
@@ -179,11 +175,7 @@ impl Dynamo {
     }
 
     async fn all_or_conflict(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 }
 
@@ -204,11 +196,7 @@ impl KeyRegistry for Dynamo {
             put_new(&self.tables.registry, "pk", &KeyItem::new(key, key_hash))?,
             put_new(&self.tables.registry, "pk", &KeyRefItem::new(key, key_hash))?,
         ];
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn keys_of(&self, organization: &OrganizationId) -> Result<Vec<ApiKey>, StoreError> {

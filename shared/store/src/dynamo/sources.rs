@@ -76,11 +76,7 @@ impl SourceRegistry for Dynamo {
         if let Some(url) = called_url {
             writes.push(put_new(&self.tables.secrets, "owner", &called_url_item(source, url))?);
         }
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn update_source(
@@ -116,11 +112,7 @@ impl SourceRegistry for Dynamo {
             _ => None,
         };
         writes.extend(url);
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn delete_source(&self, source: &Source) -> Result<(), StoreError> {
@@ -134,11 +126,7 @@ impl SourceRegistry for Dynamo {
         if source.options.public_url.is_some() {
             writes.push(self.remove_called_url(&source.id)?);
         }
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 }
 

@@ -173,11 +173,7 @@ impl Webhooks for Dynamo {
             )?,
             self.count_version(&webhook.organization)?,
         ];
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn update_webhook(
@@ -212,11 +208,7 @@ impl Webhooks for Dynamo {
             let becomes = Becomes::Changed { after: webhook, enable };
             writes.extend(self.keep(&before, revision, becomes).await?);
         }
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 
     async fn webhook_to_change(
@@ -286,11 +278,7 @@ impl Webhooks for Dynamo {
             self.count_version(organization)?,
         ];
         writes.extend(self.keep(webhook, revision, Becomes::Deleted).await?);
-        if self.transact(writes).await?.is_some() {
-            Err(StoreError::Conflict)
-        } else {
-            Ok(())
-        }
+        self.write_all(writes).await
     }
 }
 
