@@ -68,7 +68,7 @@ EXPECTED = {
     "FanOutFunction": lambda answer: answer == {"batchItemFailures": []},
     "RetryFunction": lambda answer: answer is None,
     "ManageFunction": lambda answer: answer["statusCode"] == 401,
-    "OperateFunction": lambda answer: answer["organizations"] == [],
+    "OperateFunction": lambda answer: answer["data"] == [],
     "bare lambda_http": lambda answer: answer["statusCode"] == 200,
     "receive in Node.js": lambda answer: answer["statusCode"] == 202,
     "receive in Python": lambda answer: answer["statusCode"] == 202,
