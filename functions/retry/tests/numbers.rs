@@ -6,7 +6,8 @@ mod support;
 use jiff::SignedDuration;
 use payload::{Event, TraceId};
 use retry::{Retry, Settings};
-use support::{Behaviour, Fake, FakeSender, TestClock, event, five_minutes, organization, start, webhook};
+use store::StoreError;
+use support::{Behaviour, Fake, FakeSender, Fault, TestClock, event, five_minutes, organization, start, webhook};
 use telemetry::captured::Captured;
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +91,7 @@ async fn the_line_of_a_tick_says_for_how_long_the_oldest_has_been_due() {
             start() - SignedDuration::from_mins(minutes),
         );
     }
-    store.fail_when(|operation, _| {
+    store.fault(|operation, _| {
         (operation == "take_lease").then(|| Fault::Error(StoreError::Unavailable("throttled".into())))
     });
     function.handle(five_minutes()).await;
