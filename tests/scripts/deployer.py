@@ -3,6 +3,7 @@ resource needs. (cfn-lint carries those schemas; HOOKLINE_CLOUDFORMATION_SCHEMAS
 
 import fnmatch
 import json
+import logging
 import os
 import pathlib
 
@@ -50,6 +51,8 @@ def transformed(document):
             return {}
 
     os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+    # It would tell of metrics of its own, which nobody takes.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
     document = json.loads(json.dumps(document))
     document["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     defaults = {name: p["Default"] for name, p in document["Parameters"].items()}

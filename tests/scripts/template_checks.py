@@ -272,7 +272,7 @@ CHECKS = {
         spoil((R, "RetryErrorsAlarm"), None),
         spoil((R, "VerifyAgeAlarm", P, "MetricName"), "IteratorAges"),
         spoil((R, "VerifyAgeAlarm", P, "Dimensions", 0, "Value"), {"Ref": "InboxTable"}),
-        spoil((R, "ServerErrorsAlarm", P, "MetricName"), "5XXError"),
+        replaced((R, "ServerErrorsAlarm", P, "Metrics", 1, "MetricStat", "Metric", "MetricName"), "5xx", "5XXError"),
         spoil((R, "OldestDueAlarm", P, "Namespace"), "Hookline"),
         spoil((R, "FailedRecordsAlarm", P, "AlarmActions"), []),
         spoil((R, "FanOutThrottlesAlarm", "Condition"), None),
