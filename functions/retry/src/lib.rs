@@ -188,9 +188,11 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
             tick.buckets(touched.into_iter().collect(), false).await;
         };
         tokio::join!(all, of_jobs);
+        // An alarm counts it from this line (template.yaml), also of a tick that got no lease, or could do nothing.
+        let oldest_due = tick.measured.oldest_due();
         self.metrics.tell(started, tick.measured);
         let summary = tick.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if summary != Summary::default() {
+        if summary != Summary::default() || oldest_due.is_some() {
             tracing::info!(
                 buckets = summary.buckets,
                 delivered = summary.delivered,
@@ -200,6 +202,7 @@ impl<S: Store, D: Sender, C: Clock> Retry<S, D, C> {
                 set_aside = summary.set_aside,
                 left = summary.left,
                 lost = summary.lost,
+                oldest_due,
                 outcome = "worked",
                 jobs = summary.jobs,
                 requested = summary.requested,

@@ -6,7 +6,8 @@ mod support;
 use jiff::SignedDuration;
 use payload::{Event, TraceId};
 use retry::{Retry, Settings};
-use support::{Behaviour, Fake, FakeSender, TestClock, event, five_minutes, organization, start, webhook};
+use store::StoreError;
+use support::{Behaviour, Fake, FakeSender, Fault, TestClock, event, five_minutes, organization, start, webhook};
 use telemetry::captured::Captured;
 
 #[tokio::test(start_paused = true)]
@@ -60,4 +61,43 @@ async fn a_tick_tells_what_was_due_and_what_became_of_it_and_an_idle_one_nothing
     assert_eq!(minutes, [2, 3], "both were first attempts");
     let sent = sender.0.sent.lock().unwrap().clone();
     assert!(sent.len() == 2 && sent.iter().all(|sent| Some(sent.trace) == trace));
+}
+
+/// An alarm counts this line, so it is there also when a tick can do nothing about what is due.
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_tick_says_for_how_long_the_oldest_has_been_due() {
+    let (store, lines) = (Fake::default(), Captured::default());
+    let _guard = tracing::subscriber::set_default(lines.subscriber("info"));
+    let function = Retry::new(
+        store.clone(),
+        FakeSender::default(),
+        TestClock::start(),
+        Settings::default(),
+    );
+    let ticks = || -> Vec<_> {
+        let lines = lines.take_lines();
+        lines.into_iter().filter(|line| line["message"] == "tick").collect()
+    };
+    function.handle(five_minutes()).await;
+    assert!(ticks().is_empty(), "nothing is due");
+
+    let ours = organization();
+    let webhook = webhook(&ours, "good.example");
+    store.add(&webhook);
+    for (name, minutes) in [("1", 2), ("2", 3)] {
+        store.add_due(
+            &event(&ours, name),
+            &webhook,
+            start() - SignedDuration::from_mins(minutes),
+        );
+    }
+    store.fault(|operation, _| {
+        (operation == "take_lease").then(|| Fault::Error(StoreError::Unavailable("throttled".into())))
+    });
+    function.handle(five_minutes()).await;
+    let told = ticks();
+    assert_eq!(told.len(), 1);
+    let seconds = told[0]["oldest_due"].as_u64().unwrap();
+    assert!((180..190).contains(&seconds), "{told:?}");
+    assert_eq!(told[0]["buckets"], 0);
 }

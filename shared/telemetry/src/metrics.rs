@@ -128,6 +128,12 @@ impl Measured {
         numbers.due = numbers.due.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         numbers.oldest_due = numbers.oldest_due.max(oldest.as_secs());
     }
+
+    /// For how many seconds the oldest of the deliveries that are due has been so; `None` where none is.
+    pub fn oldest_due(&self) -> Option<i64> {
+        let numbers = self.numbers();
+        (numbers.due > 0).then_some(numbers.oldest_due)
+    }
 }
 
 /// Takes whole lines.
