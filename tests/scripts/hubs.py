@@ -223,7 +223,7 @@ class CargoLambdaHub:
         file.write_text(json.dumps(event))
         call = subprocess.run(
             ["cargo", "lambda", "invoke", self.binaries[function], *self._address(), "--data-file", file],
-            cwd=template.ROOT, stdout=subprocess.PIPE, stderr=self.log, timeout=300,
+            cwd=template.ROOT, stdout=subprocess.PIPE, stderr=self.log, timeout=60,
         )  # fmt: skip
         if call.returncode != 0:
             raise FunctionError(f"cargo lambda invoke {self.binaries[function]} ended with {call.returncode}")

@@ -3,9 +3,11 @@
     template.py tables ENDPOINT                  makes every table, named by its logical id
     template.py local ENDPOINT < IN > OUT        the template, its functions pointed at a local DynamoDB (for `sam local`)
     template.py binaries                         the functions' binaries, as options of cargo
+    template.py built LAMBDA SAM                 whether both folders, cargo-lambda's and SAM's, hold the same functions
     template.py check                            whether Cargo.toml and tests/lambda.env, which cargo-lambda reads, say what the template says
 """
 
+import filecmp
 import pathlib
 import re
 import sys
@@ -135,8 +137,10 @@ def check_cargo_lambda(template):
     written = cargo["workspace"]["metadata"]["lambda"]["watch"]["router"]
     wanted = router(template)
     assert written == wanted, f"[workspace.metadata.lambda.watch.router] in Cargo.toml is {written}, template.yaml has {wanted}"
-    tables = {n for f in resources(template, "AWS::Serverless::Function").values() for n in f["Environment"]["Variables"] if n.endswith("_TABLE")}
-    missing = tables - cargo_lambda_environment().keys()
+    stores = {**resources(template, "AWS::DynamoDB::Table"), **resources(template, "AWS::S3::Bucket")}
+    variables = [v for f in resources(template, "AWS::Serverless::Function").values() for v in f["Environment"]["Variables"].items()]
+    needed = {name for name, value in variables if isinstance(value, dict) and value["Ref"] in stores}
+    missing = needed - cargo_lambda_environment().keys()
     assert not missing, f"tests/lambda.env does not name {missing}"
 
 
@@ -149,6 +153,11 @@ def main(arguments):
             sys.stdout.write(local_template(sys.stdin.read(), dict.fromkeys(functions, endpoint)))
         case ["binaries"]:
             print(*(f"--bin={name}" for name in binaries(load()).values()))
+        case ["built", lambda_folder, sam_folder]:
+            for function, binary in binaries(load()).items():
+                files = (pathlib.Path(lambda_folder) / binary / "bootstrap", pathlib.Path(sam_folder) / function / "bootstrap")
+                if not filecmp.cmp(*files, shallow=False):
+                    sys.exit(f"{files[0]} and {files[1]} differ")
         case ["check"]:
             check_cargo_lambda(load())
         case _:
