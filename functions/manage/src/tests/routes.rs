@@ -195,11 +195,15 @@ async fn a_rest_api_may_stand_before_it() {
     };
     client.router = router(client.store.clone(), FixedClock, settings);
     let event = |path: &str, method: &str, body: &Value| {
+        let (one, all) = match method {
+            "GET" => (json!({"limit": "1"}), json!({"limit": ["1"]})),
+            _ => (Value::Null, Value::Null),
+        };
         json!({
             "resource": "/v1/{proxy+}", "path": format!("/v1/{path}"), "httpMethod": method,
             "headers": {"Host": "abc123.execute-api.eu-west-1.amazonaws.com"},
             "multiValueHeaders": {"Authorization": [format!("Bearer {}", client.key)], "Content-Type": ["application/json"]},
-            "queryStringParameters": {"limit": "1"}, "multiValueQueryStringParameters": {"limit": ["1"]},
+            "queryStringParameters": one, "multiValueQueryStringParameters": all,
             "pathParameters": {"proxy": path}, "stageVariables": null,
             "requestContext": {
                 "resourcePath": "/v1/{proxy+}", "path": format!("/prod/v1/{path}"), "stage": "prod", "httpMethod": method,
