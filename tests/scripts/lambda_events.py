@@ -1,21 +1,26 @@
-"""Builds the events that Lambda functions get from an HTTP API and from a DynamoDB stream, as AWS documents them:
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html (payload format 2.0) and
+"""Builds the events that Lambda functions get from an HTTP API, from a REST API and from a DynamoDB stream, as AWS documents them:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html (payload formats 2.0 and 1.0) and
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html."""
 
 import base64
 import time
+import urllib.parse
 import uuid
+
+
+def body_text(body, in_base64):
+    """A body as it stands in an event, and whether that is base64: of what is no text it always is."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        in_base64 = True
+    return (base64.b64encode(body).decode(), True) if in_base64 else (text, False)
 
 
 def http_event(route, method, path, headers=(), body=b"", parameters=None, in_base64=False):
     """A request as an HTTP API hands it over: header names in lower case, a body that is no text (or is taken for none) in base64."""
     path, _, query = path.partition("?")
-    try:
-        text, encoded = body.decode(), in_base64
-    except UnicodeDecodeError:
-        encoded = True
-    if encoded:
-        text = base64.b64encode(body).decode()
+    text, encoded = body_text(body, in_base64)
     now = time.time()
     event = {
         "version": "2.0",
@@ -42,6 +47,45 @@ def http_event(route, method, path, headers=(), body=b"", parameters=None, in_ba
     if parameters:
         event["pathParameters"] = parameters
     return event
+
+
+def rest_event(resource, method, path, headers=(), body=b"", parameters=None, in_base64=False):
+    """A request as a REST API hands it over (payload format 1.0): behind a stage, header names as the client wrote them, and every header and
+    parameter twice: its last value, and all its values."""
+    path, _, query = path.partition("?")
+    text, encoded = body_text(body, in_base64)
+    now = time.time()
+    headers = {"Host": "hookline.example"} | {k.title(): v for k, v in dict(headers).items()}
+    queried = urllib.parse.parse_qs(query, keep_blank_values=True)
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": {k: [v] for k, v in headers.items()},
+        "queryStringParameters": {k: v[-1] for k, v in queried.items()} or None,
+        "multiValueQueryStringParameters": queried or None,
+        "pathParameters": parameters,
+        "stageVariables": None,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "hookline",
+            "domainName": "hookline.example",
+            "domainPrefix": "hookline",
+            "httpMethod": method,
+            "identity": {"sourceIp": "192.0.2.1", "userAgent": "test"},
+            "path": f"/prod{path}",
+            "protocol": "HTTP/1.1",
+            "requestId": str(uuid.uuid4()),
+            "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+            "requestTimeEpoch": int(now * 1000),
+            "resourceId": "a1b2c3",
+            "resourcePath": resource,
+            "stage": "prod",
+        },
+        "body": text if body else None,
+        "isBase64Encoded": encoded,
+    }
 
 
 def _json(value):
@@ -99,6 +143,10 @@ class Stream:
         self.seen.update(r["eventID"] for r in new)
         return new
 
+    def as_event(self, records):
+        """Records of this stream as a function is given them."""
+        return stream_event(records, self.arn)
+
     def event(self, deadline=10, name="INSERT", count=1):
         """The event with the new records of that kind; waits until there are so many."""
         end = time.monotonic() + deadline
@@ -106,7 +154,7 @@ class Stream:
         while True:
             records += [r for r in self.new_records() if r["eventName"] == name]
             if len(records) >= count:
-                return stream_event(records, self.arn)
+                return self.as_event(records)
             if time.monotonic() > end:
                 raise AssertionError(f"{len(records)} new {name} instead of {count} on {self.arn}")
             time.sleep(0.05)

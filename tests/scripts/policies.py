@@ -183,12 +183,35 @@ class Bucket:
         return 404, b"<Error><Code>NoSuchKey</Code></Error>"
 
 
+class AnythingGoes:
+    """In place of a policy, where several functions share an endpoint."""
+
+    def accesses(self, operation, request):
+        return []
+
+    def allows_s3(self, action, resource):
+        return True
+
+
+class Hold:
+    """Requests for one operation on one table that wait at a gate, before they are passed on or after, and are never answered."""
+
+    def __init__(self, operation, table, when, gate):
+        assert when in ("before", "after"), when
+        self.operation, self.table, self.when, self.gate = operation, table, when, gate
+
+    def takes(self, operation, request):
+        return operation == self.operation and request.get("TableName") == self.table
+
+
 class Proxy:
     """An endpoint of DynamoDB, and of S3, that asks a policy first."""
 
     def __init__(self, host, policy, endpoint, bucket):
         self.policy = policy
         self.denied = []
+        # What is held up just now.
+        self.hold = None
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -199,15 +222,25 @@ class Proxy:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 operation = self.headers["x-amz-target"].rpartition(".")[2]
-                refused = [a for a in policy.accesses(operation, json.loads(body)) if not policy.allows(a)]
+                request = json.loads(body)
+                refused = [a for a in policy.accesses(operation, request) if not policy.allows(a)]
                 if refused:
                     proxy.denied += map(str, refused)
                     error = {"__type": "com.amazon.coral.service#AccessDeniedException", "message": f"not authorized: {refused[0]}"}
                     self.answer(400, json.dumps(error).encode(), "application/x-amz-json-1.0")
                     return
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+                hold = proxy.hold if proxy.hold and proxy.hold.takes(operation, request) else None
+                if hold and hold.when == "before":
+                    return self.never(hold)
                 status, answered, answer = http_request("POST", endpoint, headers, body)
+                if hold:
+                    return self.never(hold)
                 self.answer(status, answer, answered["content-type"], answered.get("x-amz-crc32"))
+
+            def never(self, hold):
+                hold.gate.stop()
+                self.close_connection = True
 
             def s3(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))

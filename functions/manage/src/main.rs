@@ -10,5 +10,5 @@ async fn main() -> Result<(), Error> {
     telemetry::logs::start_function();
     let store = store::connect::dynamo_from_env()?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
-    lambda_http::run(manage::router(store, SystemClock, settings)).await
+    gateway::run(manage::router(store, SystemClock, settings)).await
 }

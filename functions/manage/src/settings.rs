@@ -21,7 +21,8 @@ pub struct Settings {
     pub guard: Guard,
 }
 
-/// The origin under which senders reach this service: `https://hooks.example.com`.
+/// The origin under which senders reach this service: `https://hooks.example.com`. Where API Gateway names it, with what stands before its
+/// routes: `https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/prod`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
@@ -49,9 +50,13 @@ impl Settings {
     }
 
     /// The origin under which senders reach us: the one that was set, or the domain that API Gateway says the request came to. (Its
-    /// word, not the sender's header `Host`.)
+    /// word, not the sender's header `Host`), with the stage or the mapping that stood before the path there.
     pub(crate) fn origin(&self, request: &Extensions) -> Option<PublicUrl> {
-        self.public_url.clone().or_else(|| called_origin(request))
+        self.public_url.clone().or_else(|| {
+            let PublicUrl(origin) = called_origin(request)?;
+            let base = request.get().map_or("", gateway::Base::as_str);
+            Some(PublicUrl(format!("{origin}{base}")))
+        })
     }
 
     /// Every origin that is known to lead to us. The one that was set does not switch off the domain that API Gateway made.
@@ -62,19 +67,23 @@ impl Settings {
 
 /// The origin of the domain that the request came to, as API Gateway says.
 fn called_origin(request: &Extensions) -> Option<PublicUrl> {
-    let RequestContext::ApiGatewayV2(context) = request.get()? else {
-        return None;
+    let domain = match request.get()? {
+        RequestContext::ApiGatewayV1(context) => context.domain_name.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.domain_name.as_deref(),
+        _ => None,
     };
-    format!("https://{}", context.domain_name.as_deref()?).parse().ok()
+    format!("https://{}", domain?).parse().ok()
 }
 
 /// The id of the API that the request came to, as API Gateway says; empty where it came by another way. The domain that API Gateway made for it
 /// leads to us also when the request itself came by a domain of the operator's own.
 pub(crate) fn called_api(request: &Extensions) -> &str {
-    match request.get() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.apiid.as_deref().unwrap_or_default(),
-        _ => "",
-    }
+    let api = match request.get() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.apiid.as_deref(),
+        Some(RequestContext::ApiGatewayV2(context)) => context.apiid.as_deref(),
+        _ => None,
+    };
+    api.unwrap_or_default()
 }
 
 impl PublicUrl {

@@ -10,5 +10,5 @@ use telemetry::Metrics;
 async fn main() -> Result<(), Error> {
     telemetry::logs::start_function();
     let function = Receive::new(store::connect::dynamo_from_env()?, SystemClock).with_metrics(Metrics::from_env());
-    lambda_http::run(service_fn(|request| function.handle(request))).await
+    gateway::run(service_fn(|request| function.handle(request))).await
 }

@@ -185,6 +185,54 @@ async fn no_webhook_leads_to_a_domain_of_the_api_itself() {
     assert_eq!((answer.status, answer.text("pointer").as_str()), (422, "/url"));
 }
 
+/// What a REST API hands over (payload format 1.0): its stage stands in the URL, and is none of the routes' business.
+#[tokio::test]
+async fn a_rest_api_may_stand_before_it() {
+    let mut client = Client::new();
+    let settings = Settings {
+        public_url: None,
+        guard: Guard::new(Destinations::PublicOnly).with_resolver(Names),
+    };
+    client.router = router(client.store.clone(), FixedClock, settings);
+    let event = |path: &str, method: &str, body: &Value| {
+        let (one, all) = match method {
+            "GET" => (json!({"limit": "1"}), json!({"limit": ["1"]})),
+            _ => (Value::Null, Value::Null),
+        };
+        json!({
+            "resource": "/v1/{proxy+}", "path": format!("/v1/{path}"), "httpMethod": method,
+            "headers": {"Host": "abc123.execute-api.eu-west-1.amazonaws.com"},
+            "multiValueHeaders": {"Authorization": [format!("Bearer {}", client.key)], "Content-Type": ["application/json"]},
+            "queryStringParameters": one, "multiValueQueryStringParameters": all,
+            "pathParameters": {"proxy": path}, "stageVariables": null,
+            "requestContext": {
+                "resourcePath": "/v1/{proxy+}", "path": format!("/prod/v1/{path}"), "stage": "prod", "httpMethod": method,
+                "domainName": "abc123.execute-api.eu-west-1.amazonaws.com", "apiId": "abc123", "identity": {}
+            },
+            "body": body.to_string(), "isBase64Encoded": false
+        })
+    };
+    let ask = async |path: &str, method: &str, body: Value| {
+        let request = gateway::read(&event(path, method, &body).to_string()).unwrap();
+        client.send(request.map(|body| Body::from(body.to_vec()))).await
+    };
+    let source = json!({"name": "a", "preset": "quartr", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
+    let made = ask("sources", "POST", source).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let receiving = made.text("receivingUrl");
+    let own = "https://abc123.execute-api.eu-west-1.amazonaws.com";
+    assert!(receiving.starts_with(&format!("{own}/prod/in/in_")), "{receiving}");
+    let listed = ask("sources", "GET", Value::Null).await;
+    assert_eq!(listed.body["data"][0]["id"], made.body["id"], "{}", listed.body);
+    let looped = ask(
+        "webhooks",
+        "POST",
+        json!({"name": "loop", "url": format!("{own}/prod/in/in_x")}),
+    )
+    .await;
+    assert_eq!((looped.status, looped.text("pointer").as_str()), (422, "/url"));
+}
+
 #[tokio::test]
 async fn a_name_without_an_address_may_get_one_later() {
     let client = Client::new();

@@ -1,7 +1,9 @@
-//! Every answer, from the JSON that API Gateway hands over (payload format 2.0) through lambda_http's own reading of it.
+//! Every answer, from the JSON that API Gateway hands over (payload format 2.0; that 1.0 says the same is in `formats`) through the reading of
+//! it that the function runs with.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod asked;
+mod formats;
 mod parameters;
 mod refusing;
 mod storing;
@@ -13,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use lambda_http::http::HeaderMap;
-use lambda_http::request::from_str;
+
 use payload::receipt::{HeaderValue, MAX_STORED_BODY_BYTES, salted_hash};
 use payload::{OrganizationId, SourceId};
 use proptest::prelude::*;
@@ -101,22 +103,22 @@ struct Event<'a> {
 
 impl Event<'_> {
     fn request(&self) -> Request {
+        gateway::read(&self.json().to_string()).unwrap()
+    }
+
+    fn json(&self) -> Value {
         let path = format!("/in/{}", self.token);
-        from_str(
-            &json!({
-                "version": "2.0", "routeKey": "ANY /in/{token}", "rawPath": path, "rawQueryString": self.query,
-                "headers": self.headers, "pathParameters": {"token": self.token},
-                "requestContext": {
-                    "accountId": "123456789012", "apiId": "api", "domainName": "api.execute-api.eu-west-1.amazonaws.com",
-                    "domainPrefix": "api", "requestId": "r", "routeKey": "ANY /in/{token}", "stage": "$default",
-                    "time": "25/Mar/2025:13:31:00 +0000", "timeEpoch": 1_742_909_460_000_i64,
-                    "http": {"method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}
-                },
-                "body": self.body, "isBase64Encoded": self.is_base64
-            })
-            .to_string(),
-        )
-        .unwrap()
+        json!({
+            "version": "2.0", "routeKey": "ANY /in/{token}", "rawPath": path, "rawQueryString": self.query,
+            "headers": self.headers, "pathParameters": {"token": self.token},
+            "requestContext": {
+                "accountId": "123456789012", "apiId": "api", "domainName": "api.execute-api.eu-west-1.amazonaws.com",
+                "domainPrefix": "api", "requestId": "r", "routeKey": "ANY /in/{token}", "stage": "$default",
+                "time": "25/Mar/2025:13:31:00 +0000", "timeEpoch": 1_742_909_460_000_i64,
+                "http": {"method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}
+            },
+            "body": self.body, "isBase64Encoded": self.is_base64
+        })
     }
 }
 
