@@ -1,5 +1,5 @@
 //! What the hub does on one machine: latency from request to destination, events and deliveries a second, processor time of the hub's own
-//! process, and DynamoDB's units per event.
+//! process. What an event costs in DynamoDB's units, the program `cost` says.
 //!
 //! `cargo bench -p hookline-tests --bench hub` prints the tables of docs/BENCHMARKS.md. The hub runs as a process of its own; the load and the
 //! destinations run in this one, on the same processors.
@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use hookline_tests::api::{Api, PROVIDER_SECRET, Provider, signed_headers};
 use hookline_tests::process::{AS_DEPLOYED, HubProcess};
-use hookline_tests::world::World;
 use payload::Clock;
 use reqwest::StatusCode;
 use store::clock::SystemClock;
@@ -212,50 +211,12 @@ async fn latency() {
     }
 }
 
-/// Write and read units of one event in each case, as the engine counts them.
-async fn units() {
-    println!("\n| case | write units | read units | of the writes |");
-    println!("|---|---:|---:|---|");
-    let body = usual_body();
-    for (case, webhooks, second) in [
-        ("no webhook", 0, false),
-        ("1 webhook", 1, false),
-        ("10 webhooks", 10, false),
-        ("a duplicate", 1, true),
-    ] {
-        let world = World::start().await;
-        let counter = Counter::default();
-        for _ in 0..webhooks {
-            world.api.webhook(&counter.listen().await, &[]).await;
-        }
-        let quartr = world.api.source("quartr").await;
-        if second {
-            quartr.send_at("msg", world.now(), &body).await;
-            world.drained().await;
-        }
-        let meter = world.hub().engine().meter();
-        meter.start();
-        quartr.send_at("msg", world.now(), &body).await;
-        world.drained().await;
-        let units = meter.stop();
-        let (written, read): (f64, f64) = (units.written.values().sum(), units.read.values().sum());
-        let parts: Vec<String> = units
-            .written
-            .iter()
-            .map(|(table, units)| format!("{table} {units}"))
-            .collect();
-        println!("| {case} | {written} | {read} | {} |", parts.join(", "));
-        world.stop().await;
-    }
-}
-
 #[tokio::main]
 async fn main() {
     if !is_measured() {
         return;
     }
     println!("body: {} bytes", usual_body().len());
-    units().await;
     latency().await;
     throughput().await;
 }

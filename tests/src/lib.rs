@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub mod api;
 pub mod contract;
+pub mod cost;
 #[cfg(feature = "deep")]
 pub mod dynamodb_local;
 pub mod log_lines;

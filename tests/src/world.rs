@@ -1,8 +1,8 @@
 //! A hub in this process with an organization in it, a clock that a test can put forward, and the faults of its engine.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,20 +16,29 @@ use store::clock::SystemClock;
 use crate::api::{Api, Provider};
 use crate::sink::PATIENCE;
 
-/// The system's clock, put forward.
+/// The system's clock, put forward, and stopped where that is asked for.
 #[derive(Debug, Default)]
-pub struct ShiftedClock(AtomicI64);
+pub struct ShiftedClock {
+    seconds: AtomicI64,
+    stopped_at: OnceLock<Timestamp>,
+}
 
 impl ShiftedClock {
     /// Puts the clock forward by so many seconds.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::Relaxed);
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Stops the clock: from now on it only goes forward by being put.
+    pub fn stop(&self) {
+        self.stopped_at.get_or_init(|| SystemClock.now());
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        SystemClock.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+        let system = self.stopped_at.get().copied().unwrap_or_else(|| SystemClock.now());
+        system + SignedDuration::from_secs(self.seconds.load(Ordering::Relaxed))
     }
 }
 
@@ -87,6 +96,11 @@ impl World {
     /// Puts the clock forward.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(i64::try_from(by.as_secs()).expect("a short time"));
+    }
+
+    /// Stops the clock of the functions: a slow machine does not let anything grow old.
+    pub fn stop_clock(&self) {
+        self.clock.stop();
     }
 
     /// One tick of the schedule, to its end.

@@ -88,6 +88,29 @@ fn unavailable() -> Option<Fault> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_waiting_costs_one_look_at_all_buckets_together() {
+    let world = World::new();
+    assert_eq!(world.tick().await, Summary::default());
+    assert_eq!((world.store.calls("is_any_waiting"), world.store.calls("due")), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_anything_waits_need_not_be_known() {
+    let world = World::new();
+    let good = world.webhook("good.example");
+    let events = world.waiting(&good, 5);
+    world.store.fault(|called, _| {
+        if called == "is_any_waiting" {
+            unavailable()
+        } else {
+            None
+        }
+    });
+    assert_eq!(world.tick().await.delivered, 5);
+    assert_eq!(world.count(&events, &good, DeliveryStatus::Delivered), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_due_costs_one_look_at_each_bucket() {
     let world = World::new();
     let good = world.webhook("good.example");

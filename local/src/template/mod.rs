@@ -41,6 +41,8 @@ pub struct Template {
     pub tables: Vec<Table>,
     /// The functions, by logical id.
     pub functions: Vec<Function>,
+    /// The parameters that have a default, with it.
+    pub parameters: BTreeMap<String, Value>,
 }
 
 /// A DynamoDB table.
@@ -79,6 +81,12 @@ pub struct Function {
     pub binary: String,
     /// How long one invocation may take.
     pub timeout: Duration,
+    /// Its memory in MB, by which its time is billed, and its share of a processor.
+    pub memory_mb: u32,
+    /// Whether it begins traces of its own in X-Ray.
+    pub is_traced: bool,
+    /// Whether Lambda writes lines of its own into its log for each invocation.
+    pub logs_invocations: bool,
     /// Its environment: parameters by their default, tables by their logical id.
     pub environment: BTreeMap<String, String>,
     /// The streams that wake it.
@@ -169,7 +177,11 @@ impl Template {
                 _ => {}
             }
         }
-        let template = Self { tables, functions };
+        let template = Self {
+            tables,
+            functions,
+            parameters,
+        };
         template.check()?;
         Ok(template)
     }

@@ -12,6 +12,9 @@ use super::{Function, Route, Schedule, StreamMapping, Table};
 /// The timeout of a function that names none, in seconds, as Lambda has it.
 const DEFAULT_FUNCTION_TIMEOUT: u64 = 3;
 
+/// The memory of a function that names none, in MB, as Lambda has it.
+const DEFAULT_MEMORY_SIZE: u32 = 128;
+
 #[derive(Deserialize)]
 pub(super) struct Document {
     #[serde(rename = "Parameters", default)]
@@ -124,6 +127,11 @@ pub(super) fn read_table(logical_id: &str, properties: Value) -> Result<Table, S
 #[serde(rename_all = "PascalCase")]
 struct FunctionProperties {
     timeout: Option<u64>,
+    memory_size: Option<u32>,
+    #[serde(default)]
+    tracing: Value,
+    #[serde(default)]
+    logging_config: Value,
     #[serde(default)]
     environment: Environment,
     #[serde(default)]
@@ -239,10 +247,20 @@ pub(super) fn read_function(
         .timeout
         .or_else(|| globals.get("Timeout").and_then(Value::as_u64))
         .unwrap_or(DEFAULT_FUNCTION_TIMEOUT);
+    let memory = globals.get("MemorySize").and_then(Value::as_u64);
+    let memory = memory.and_then(|memory| u32::try_from(memory).ok());
+    // A function's own setting takes the place of the one for all.
+    let tracing = Some(&read.tracing).filter(|tracing| !tracing.is_null());
+    let tracing = tracing.or_else(|| globals.get("Tracing"));
+    let system_log = read.logging_config.get("SystemLogLevel");
+    let system_log = system_log.or_else(|| globals.pointer("/LoggingConfig/SystemLogLevel"));
     let mut function = Function {
         logical_id: logical_id.to_owned(),
         binary: binary.to_owned(),
         timeout: Duration::from_secs(timeout),
+        memory_mb: read.memory_size.or(memory).unwrap_or(DEFAULT_MEMORY_SIZE),
+        is_traced: tracing.is_some_and(|mode| mode == "Active"),
+        logs_invocations: system_log.is_none_or(|level| level != "WARN"),
         environment,
         streams: Vec::new(),
         routes: Vec::new(),

@@ -11,6 +11,8 @@ Parameters:
 Globals:
   Function:
     Timeout: 20
+    MemorySize: 512
+    Tracing: PassThrough
     Environment: {Variables: {LEVEL: info}}
 Resources:
   EventTable:
@@ -24,6 +26,9 @@ Resources:
     Type: AWS::Serverless::Function
     Metadata: {BuildProperties: {Binary: work}}
     Properties:
+      MemorySize: 256
+      Tracing: Active
+      LoggingConfig: {SystemLogLevel: WARN}
       Environment: {Variables: {EVENTS: !Ref EventTable, DAYS: !Ref Days}}
       Events:
         Stream:
@@ -54,6 +59,11 @@ fn a_template_is_read_with_its_parameters_defaults() {
 
     let function = template.function("work").unwrap();
     assert_eq!(function.timeout, Duration::from_secs(20));
+    assert_eq!(
+        (function.memory_mb, function.is_traced, function.logs_invocations),
+        (256, true, false)
+    );
+    assert_eq!(template.parameters["Days"], 30);
     let expected = [("DAYS", "30"), ("EVENTS", "EventTable"), ("LEVEL", "info")];
     assert_eq!(
         function.environment,

@@ -147,6 +147,11 @@ pub(super) async fn due_deliveries_are_found_in_their_bucket(store: &Dynamo) {
     for delivery in [&later, &soon, &done] {
         store.create_delivery(delivery, None).await.expect("create");
     }
+    assert_eq!(
+        store.is_any_waiting().await,
+        Ok(true),
+        "now or later, in whatever bucket"
+    );
     let keys = |due: Vec<Due>| -> Vec<EventId> {
         due.into_iter()
             .filter(|due| due.webhook == webhook)

@@ -152,6 +152,13 @@ impl Deliveries for Fake {
 }
 
 impl DueQueue for Fake {
+    async fn is_any_waiting(&self) -> Result<bool, StoreError> {
+        self.enter("is_any_waiting", "").await?;
+        let stale = !self.0.stale.lock().unwrap().is_empty();
+        let deliveries = self.0.deliveries.lock().unwrap();
+        Ok(stale || deliveries.values().any(|delivery| delivery.next_attempt.is_some()))
+    }
+
     async fn due(
         &self,
         bucket: u8,

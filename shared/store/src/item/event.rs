@@ -6,7 +6,7 @@ use payload::{Event, EventId, OrganizationId, ReceiptId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
-use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
+use super::{expiry, time_shard, timestamp, version_of};
 use crate::StoreError;
 
 /// An event, self-contained: delivery reads nothing else to know what to send.
@@ -69,8 +69,9 @@ impl EventItem {
     /// [`StoreError::Refused`] when its metadata cannot be written as JSON.
     pub fn new(event: &Event, days: u16) -> Result<Self, StoreError> {
         let meta = serde_json::to_vec(&event.meta).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let (meta, body) = (Blob::pack_words(&meta), Blob::pack_words(&event.body));
         Ok(Self {
-            v: SCHEMA_VERSION,
+            v: version_of([&meta, &body]),
             org_shard: time_shard(event.organization.as_str(), event.id.as_str()),
             id: event.id.clone(),
             organization: event.organization.clone(),
@@ -81,13 +82,13 @@ impl EventItem {
             source: event.meta.source.as_ref().map(|source| source.id.to_string()),
             timestamp: Some(event.meta.timestamp),
             provider_ref: (event.meta.provider_event_id.as_ref()).map(|id| provider_ref(&event.organization, id)),
-            meta: Blob::pack(&meta),
+            meta,
             data: event.data.clone(),
             previous: event.previous_attributes.clone(),
             content_type: event.content_type.clone(),
             hops: event.hops,
             trace: event.trace.map(|trace| trace.to_string()),
-            body: Blob::pack(&event.body),
+            body,
         })
     }
 }

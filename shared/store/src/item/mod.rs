@@ -45,8 +45,23 @@ pub(crate) use source_health::{COUNT_PREFIX, source_health_key, source_health_tt
 use crate::StoreError;
 use payload::{Event, Receipt};
 
-/// The schema version that this code writes, and the highest that it reads.
+/// The schema version that this code writes where nothing needs a higher one.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The schema version of items with bytes that only a reader with the dictionary of version 2 can read (`words.txt`).
+const WORDS_VERSION: u32 = 2;
+
+/// The highest schema version that this code reads.
+pub const HIGHEST_VERSION: u32 = WORDS_VERSION;
+
+/// The schema version of an item with these bytes in it.
+fn version_of(blobs: [&blob::Blob; 2]) -> u32 {
+    if blobs.into_iter().any(blob::Blob::needs_words) {
+        WORDS_VERSION
+    } else {
+        SCHEMA_VERSION
+    }
+}
 
 /// How many shards the indexes by time have, so that one organization's writes do not all fall on one partition of an index.
 pub const TIME_SHARDS: u8 = 4;
@@ -59,9 +74,9 @@ pub fn read<T: DeserializeOwned>(item: serde_dynamo::Item) -> Result<T, StoreErr
     };
     match version {
         None => Err(StoreError::Unreadable("it has no schema version".into())),
-        Some(found) if found > SCHEMA_VERSION => Err(StoreError::Newer {
+        Some(found) if found > HIGHEST_VERSION => Err(StoreError::Newer {
             found,
-            known: SCHEMA_VERSION,
+            known: HIGHEST_VERSION,
         }),
         Some(_) => serde_dynamo::from_item(item).map_err(|error| StoreError::Unreadable(error.to_string())),
     }

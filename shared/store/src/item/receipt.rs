@@ -6,7 +6,7 @@ use payload::{EventId, OrganizationId, Receipt, ReceiptId, SourceId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
-use super::{SCHEMA_VERSION, expiry, time_shard, timestamp};
+use super::{SCHEMA_VERSION, expiry, time_shard, timestamp, version_of};
 use crate::StoreError;
 
 /// How many characters of an id behind its prefix are its time (<https://github.com/ulid/spec>).
@@ -55,7 +55,7 @@ impl ReceiptItem {
     /// # Errors
     /// [`StoreError::TooLarge`] when the body does not fit an item after compression.
     pub fn new(receipt: &Receipt, days: u16) -> Result<Self, StoreError> {
-        let body = Blob::pack(&receipt.body);
+        let body = Blob::pack_words(&receipt.body);
         if body.stored_len() > MAX_STORED_BODY_BYTES {
             return Err(StoreError::TooLarge {
                 limit: MAX_STORED_BODY_BYTES,
@@ -70,14 +70,15 @@ impl ReceiptItem {
             })
             .collect();
         let headers = serde_json::to_vec(&headers).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let headers = Blob::pack_words(&headers);
         Ok(Self {
-            v: SCHEMA_VERSION,
+            v: version_of([&headers, &body]),
             id: receipt.id.clone(),
             organization: receipt.organization.clone(),
             source: receipt.source.clone(),
             method: receipt.method.clone(),
             query: receipt.query.clone(),
-            headers: Blob::pack(&headers),
+            headers,
             body,
             at: receipt.received_at.as_millisecond(),
             scheme: receipt.scheme.clone(),

@@ -131,8 +131,12 @@ pub struct Due {
     pub webhook: WebhookId,
 }
 
-/// Finds what is due, and shares the buckets between overlapping ticks. (deliveries: `Query` on `due`; registry: `UpdateItem` on leases)
+/// Finds what is due, and shares the buckets between overlapping ticks. (deliveries: `Query` and `Scan` on `due`; registry: `UpdateItem` on
+/// leases)
 pub trait DueQueue: Send + Sync {
+    /// Whether any delivery waits for another attempt, now or later, in any bucket: one read, whatever the number of buckets. It may say yes
+    /// where there is none, and never no where the buckets' own reading would find one.
+    fn is_any_waiting(&self) -> impl Future<Output = Result<bool>> + Send;
     /// The deliveries of a bucket whose next attempt is from `from` to `until`, oldest first and, with `after`, behind that one, at most
     /// `limit`. The index is eventually consistent: read the delivery itself before acting on it.
     fn due(

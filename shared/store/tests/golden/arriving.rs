@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn receipts_v1() {
-    check("receipt-v1", &ReceiptItem::new(&receipt(), 7).unwrap(), |item| {
+    check_reading("receipt-v1", |item: ReceiptItem| {
         Receipt::try_from(item).unwrap() == receipt()
     });
     let rejected = ReceiptOutcome {
@@ -36,11 +36,9 @@ fn receipts_since_they_are_verified_again() {
         scheme: Some("hmac".into()),
         ..receipt()
     };
-    check(
-        "receipt-scheme-v1",
-        &ReceiptItem::new(&with_scheme, 7).unwrap(),
-        |item| Receipt::try_from(item).unwrap() == with_scheme,
-    );
+    check_reading("receipt-scheme-v1", |item: ReceiptItem| {
+        Receipt::try_from(item).unwrap() == with_scheme
+    });
     let rejected = ReceiptOutcome {
         id: id("rcp_"),
         organization: id("org_"),
@@ -68,17 +66,34 @@ fn receipts_since_they_are_verified_again() {
 fn receipts_and_events_since_they_belong_to_a_trace() {
     let trace = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736");
     let receipt = Receipt { trace, ..receipt() };
-    check("receipt-trace-v1", &ReceiptItem::new(&receipt, 7).unwrap(), |item| {
+    check_reading("receipt-trace-v1", |item: ReceiptItem| {
         Receipt::try_from(item).unwrap() == receipt
     });
     let event = Event { trace, ..event() };
-    check("event-trace-v1", &EventItem::new(&event, 30).unwrap(), |item| {
+    check_reading("event-trace-v1", |item: EventItem| {
         Event::try_from(item).unwrap() == event
     });
     // One that cannot be read is no reason to lose what it stands in.
     let item = serde_json::to_string(&ReceiptItem::new(&receipt, 7).unwrap()).unwrap();
     let item: ReceiptItem = serde_json::from_str(&item.replace("4bf9", "....")).unwrap();
     assert_eq!(Receipt::try_from(item).unwrap().trace, None);
+}
+
+#[test]
+fn receipts_and_events_v2() {
+    let trace = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736");
+    let receipt = Receipt {
+        trace,
+        scheme: Some("hmac".into()),
+        ..receipt()
+    };
+    check("receipt-v2", &ReceiptItem::new(&receipt, 7).unwrap(), |item| {
+        Receipt::try_from(item).unwrap() == receipt
+    });
+    let event = Event { trace, ..event() };
+    check("event-v2", &EventItem::new(&event, 30).unwrap(), |item| {
+        Event::try_from(item).unwrap() == event
+    });
 }
 
 #[test]
@@ -135,7 +150,7 @@ fn events_and_deliveries_v1() {
 #[test]
 fn events_and_deliveries_since_they_are_listed() {
     let hopped = Event { hops: 3, ..event() };
-    check("event-listed-v1", &EventItem::new(&hopped, 30).unwrap(), |item| {
+    check_reading("event-listed-v1", |item: EventItem| {
         Event::try_from(item).unwrap() == hopped
     });
     check_reading("delivery-unsettled-v1", |item: DeliveryItem| {

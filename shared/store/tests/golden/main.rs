@@ -64,9 +64,9 @@ fn check_reading<T: DeserializeOwned>(name: &str, is_same: impl Fn(T) -> bool) {
         "{name}: old reader, new item"
     );
 
-    later["v"] = serde_json::json!({"N": "2"});
+    later["v"] = serde_json::json!({"N": "3"});
     assert!(
-        matches!(read(&later.to_string()), Err(StoreError::Newer { found: 2, known: 1 })),
+        matches!(read(&later.to_string()), Err(StoreError::Newer { found: 3, known: 2 })),
         "{name}: a higher version waits"
     );
     later.as_object_mut().unwrap().remove("v");
