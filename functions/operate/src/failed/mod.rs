@@ -48,6 +48,11 @@ pub(crate) struct Swept {
     pub(crate) done: bool,
 }
 
+/// Whether a URL leads to the object of that name: where a segment is a dot or two, it would lead to another.
+fn is_addressable(name: &str) -> bool {
+    !name.is_empty() && name.split('/').all(|segment| !matches!(segment, "." | ".."))
+}
+
 impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
     /// Goes through the documents behind `place`, at least one of them, and takes out of each what `is_to_go` says. A document that holds
     /// nothing then is deleted.
@@ -86,6 +91,10 @@ impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
     where
         D: AsyncFn(About) -> std::result::Result<bool, OperateError>,
     {
+        if !is_addressable(name) {
+            swept.unreadable += 1;
+            return Ok(());
+        }
         // It expired between the two calls.
         let Some(bytes) = self.failed.read(name).await? else {
             return Ok(());
@@ -114,5 +123,20 @@ impl<S: Store, F: FailedRecords, C: Clock> Operate<S, F, C> {
         }
         swept.dropped += dropped;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_addressable;
+
+    #[test]
+    fn a_name_that_leads_to_another_object_is_left_alone() {
+        for name in ["aws/lambda/1/shardId-1/a.json", "a", "..a/b..", "a b/+%ü"] {
+            assert!(is_addressable(name), "{name}");
+        }
+        for name in ["", ".", "..", "a/../b", "./a", "a/.."] {
+            assert!(!is_addressable(name), "{name}");
+        }
     }
 }

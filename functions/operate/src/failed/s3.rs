@@ -43,6 +43,8 @@ pub struct Bucket<C> {
     bucket: rusty_s3::Bucket,
     credentials: Credentials,
     http: Connector,
+    /// For the body of an answer, whose head has come in time.
+    body_timeout: Duration,
     clock: C,
 }
 
@@ -98,8 +100,16 @@ impl<C: Clock> Bucket<C> {
             bucket,
             credentials,
             http,
+            body_timeout: TIMEOUTS.read,
             clock,
         })
+    }
+
+    /// The same with another time for the body of an answer.
+    #[must_use]
+    pub fn with_timeout(mut self, body: Duration) -> Self {
+        self.body_timeout = body;
+        self
     }
 
     /// Sends a request, again where another attempt may go better; the body of its answer. `Err` holds the code of an error.
@@ -128,13 +138,15 @@ impl<C: Clock> Bucket<C> {
         }
         let response = self.http.call(request).await.map_err(|error| not_sent(&error))?;
         let status = response.status();
-        let body = ByteStream::new(response.into_body()).collect().await;
+        // The timeouts of what carries it end with the head.
+        let body = tokio::time::timeout(self.body_timeout, ByteStream::new(response.into_body()).collect()).await;
+        let body = body.map_err(|_| Failure::transient("timeout"))?;
         let body = body.map_err(|_| Failure::transient("an answer broke off"))?.to_vec();
         if status.is_success() {
             return Ok(body);
         }
         let code = code(&String::from_utf8_lossy(&body)).to_owned();
-        let is_transient = status.is_server_error() || status.as_u16() == 429;
+        let is_transient = status.is_server_error() || status.as_u16() == 429 || code == "RequestTimeout";
         Err(Failure { code, is_transient })
     }
 }
@@ -213,13 +225,21 @@ fn code(document: &str) -> &str {
         .unwrap_or("an answer without an error code")
 }
 
-/// The endpoint of a region, by its partition (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
+/// How the regions of a partition begin, and its domain, where that is not `amazonaws.com`
+/// (<https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>).
+const PARTITIONS: &[(&str, &str)] = &[
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+];
+
+/// The endpoint of a region.
 fn regional(region: &str) -> String {
-    let domain = match region.split('-').next() {
-        Some("cn") => "amazonaws.com.cn",
-        Some("eusc") => "amazonaws.eu",
-        _ => "amazonaws.com",
-    };
+    let partition = PARTITIONS.iter().find(|(begin, _)| region.starts_with(begin));
+    let domain = partition.map_or("amazonaws.com", |(_, domain)| domain);
     format!("https://s3.{region}.{domain}")
 }
 
@@ -234,6 +254,7 @@ mod tests {
             ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com"),
             ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn"),
             ("eusc-de-east-1", "https://s3.eusc-de-east-1.amazonaws.eu"),
+            ("us-isob-east-1", "https://s3.us-isob-east-1.sc2s.sgov.gov"),
         ] {
             assert_eq!(regional(region), endpoint);
         }
