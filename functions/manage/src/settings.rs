@@ -49,7 +49,7 @@ impl Settings {
         })
     }
 
-    /// The origin under which senders reach us: the one that was set, or the domain that API Gateway says the request came to. (Its
+    /// The origin under which senders reach us: the one that was set, or the domain that API Gateway says the request came to (its
     /// word, not the sender's header `Host`), with the stage or the mapping that stood before the path there.
     pub(crate) fn origin(&self, request: &Extensions) -> Option<PublicUrl> {
         self.public_url.clone().or_else(|| {

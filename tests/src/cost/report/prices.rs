@@ -50,7 +50,7 @@ pub(super) fn write(text: &mut String, Sources { model, prices, .. }: &Sources<'
     line!(text);
     line!(
         text,
-        "In dollars, looked up on {} in stored copies of public pages, as each row says; none is a quotation of AWS's price list itself. Where it says \"from memory, verify\", nothing was found to hold the number against: do so before you rely on it. They stand in `docs/cost/prices.json`; a changed number there changes all of this.",
+        "In dollars, looked up on {} in public pages, as each row says; none is a quotation of AWS's price list itself. Where it says \"not looked up\", nothing was found to hold the number against: do so before you rely on it. They stand in `docs/cost/prices.json`; a changed number there changes all of this.",
         prices.seen
     );
     line!(text);
