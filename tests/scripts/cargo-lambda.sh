@@ -16,9 +16,9 @@ cd "$HOOKLINE_ROOT"
 read -ra binaries < <("$HOOKLINE_PYTHON" tests/scripts/template.py binaries)
 cargo build --quiet --locked --workspace "${binaries[@]}"
 
+trap '[[ -z "${DYNAMODB_PID:-}" ]] || kill "$DYNAMODB_PID"' EXIT
 # shellcheck disable=SC2119 # any port will do
 start_dynamodb_local
-trap 'kill "$DYNAMODB_PID"' EXIT
 endpoint=http://127.0.0.1:$DYNAMODB_PORT
 "$HOOKLINE_PYTHON" tests/scripts/template.py tables "$endpoint"
 "$HOOKLINE_PYTHON" tests/scripts/flow.py cargo-lambda "$endpoint"

@@ -1,15 +1,20 @@
 """Measures what docs/COST.md cannot compute: processor time, round trips and log lines of the built functions, under the runtime interface
 emulator against DynamoDB Local.
 
-    cost.py ENDPOINT BINARIES COST > docs/cost/measured.json
+    cost.py [--quick] ENDPOINT BINARIES COST > docs/cost/measured.json
+    cost.py --check FILE
 
 ENDPOINT is a fresh DynamoDB Local with its tables made, BINARIES/FUNCTION/bootstrap are the binaries, COST is the program `cost` of the tests
 (it makes the bodies). Processor time is the function's own process, from the scheduler; round trips are found by letting each answer of
-DynamoDB, or of the destination, take longer: what an invocation takes longer by is that many of them, one after another."""
+DynamoDB, or of the destination, take longer: what an invocation takes longer by is that many of them, one after another.
+
+With --quick everything is measured once only, and retries not at all: that shows that it can be measured, and its times are worth little.
+--check looks whether such a file has each number that docs/cost/measured.json has."""
 
 import datetime
 import http.server
 import json
+import math
 import os
 import pathlib
 import platform
@@ -22,7 +27,7 @@ import threading
 import time
 
 import template
-from hubs import EmulatorHub
+from hubs import Emulator, EmulatorHub
 from lambda_events import Stream
 from standardwebhooks import Webhook
 
@@ -30,6 +35,9 @@ SIZES = (512, 1024, 4096, 16384, 65536)
 WEBHOOKS = (0, 1, 10)
 SINGLES = 60
 BATCHES = 3
+# How many invocations round trips are counted with: half of them at once, half with answers that come later.
+COUNTED = 6
+PUBLISHED = template.ROOT / "docs/cost/measured.json"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # By how much answers are delayed to count them, in seconds: much more than an invocation takes.
 DELAY = 0.1
@@ -111,12 +119,13 @@ class MeasuredHub(EmulatorHub):
         functions = template.resources(template.load(), "AWS::Serverless::Function")
         super().__init__(dict.fromkeys(functions, endpoint), None, binaries)
 
-    def _start(self, function, properties, endpoint, log, binaries):
-        super()._start(function, properties, endpoint, (self.folder / function).open("wb"), binaries)
+    def emulator(self, function, timeout=None):
+        with (self.folder / function).open("wb") as log:
+            return Emulator(function, self.endpoints[function], log, self.binaries, timeout)
 
     def processor_ms(self, function):
         """What the function's process has used so far; 0 before it was started by its first invocation."""
-        emulator = self.processes[function].pid
+        emulator = self.emulators[function].process.pid
         total = 0
         for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -193,17 +202,20 @@ def batches(event, size):
 
 
 class Measurement:
-    def __init__(self, endpoint, binaries, cost, folder):
+    def __init__(self, endpoint, binaries, cost, folder, quick):
+        self.quick = quick
+        self.singles, self.batches, self.counted = (1, 1, 2) if quick else (SINGLES, BATCHES, COUNTED)
         host, _, port = endpoint.removeprefix("http://").partition(":")
         self.proxy = DelayingProxy(host, int(port))
         self.destination = Destination()
-        self.hub = MeasuredHub(self.proxy.url, binaries, folder)
         streams = template.client("dynamodbstreams", endpoint)
         self.inbox, self.events = Stream(streams, "InboxTable"), Stream(streams, "EventsTable")
         self.bodies = {size: subprocess.check_output([cost, "body", str(size)]) for size in SIZES}
         functions = template.resources(template.load(), "AWS::Serverless::Function")
         self.batch = functions["VerifyFunction"]["Events"]["Inbox"]["Properties"]["BatchSize"]
         assert self.batch == functions["FanOutFunction"]["Events"]["Events"]["Properties"]["BatchSize"]
+        # The last of all: what fails before it leaves no process.
+        self.hub = MeasuredHub(self.proxy.url, binaries, folder)
 
     def received(self, organization, size, count):
         """Sends messages: the stream's event that they become."""
@@ -226,7 +238,7 @@ class Measurement:
             of.delay = 0
             return time.monotonic() - started
 
-        events = make(6)
+        events = make(self.counted)
         at_once, later = [seconds(0, e) for e in events[::2]], [seconds(DELAY, e) for e in events[1::2]]
         return max(0, round((statistics.median(later) - statistics.median(at_once)) / DELAY))
 
@@ -240,32 +252,32 @@ class Measurement:
         for size in SIZES:
             body = self.bodies[size]
             processor, log = hub.processor_ms("ReceiveFunction"), hub.log_bytes("ReceiveFunction")
-            received = self.received(one, size, SINGLES)
+            received = self.received(one, size, self.singles)
             receive.append({
                 "bytes": size,
-                "cpuMs": round((hub.processor_ms("ReceiveFunction") - processor) / SINGLES, 3),
-                "logBytes": round((hub.log_bytes("ReceiveFunction") - log) / SINGLES),
+                "cpuMs": round((hub.processor_ms("ReceiveFunction") - processor) / self.singles, 3),
+                "logBytes": round((hub.log_bytes("ReceiveFunction") - log) / self.singles),
             })  # fmt: skip
             verify.append({"bytes": size, "batch": 1} | hub.measured("VerifyFunction", singles(received)))
-            self.events.event(60, count=SINGLES)
-            received = self.received(one, size, BATCHES * self.batch)
+            self.events.event(60, count=self.singles)
+            received = self.received(one, size, self.batches * self.batch)
             verify.append({"bytes": size, "batch": self.batch} | hub.measured("VerifyFunction", batches(received, self.batch)))
-            self.events.event(60, count=BATCHES * self.batch)
+            self.events.event(60, count=self.batches * self.batch)
             for webhooks, organization in organizations.items():
                 what = {"bytes": size, "webhooks": webhooks}
-                events = singles(self.verified(organization, size, SINGLES))
+                events = singles(self.verified(organization, size, self.singles))
                 fan_out.append(what | {"batch": 1} | hub.measured("FanOutFunction", events))
-                events = batches(self.verified(organization, size, BATCHES * self.batch), self.batch)
+                events = batches(self.verified(organization, size, self.batches * self.batch), self.batch)
                 fan_out.append(what | {"batch": self.batch} | hub.measured("FanOutFunction", events))
             print(f"{len(body)} bytes are measured", file=sys.stderr)
         self.count_rounds(organizations, receive, verify, fan_out)
-        return {"receive": receive, "verify": verify, "fanOut": fan_out, "idleTick": ticks,
-                "retry": self.retry(one), "initCpuMs": init}  # fmt: skip
+        retry = {} if self.quick else {"retry": self.retry(one)}
+        return {"receive": receive, "verify": verify, "fanOut": fan_out, "idleTick": ticks} | retry | {"initCpuMs": init}
 
     def idle_ticks(self):
         self.hub.invoke("RetryFunction", {})
         self.init = {"RetryFunction": round(self.hub.processor_ms("RetryFunction"), 1)}
-        ticks = self.hub.measured("RetryFunction", [{}] * SINGLES)
+        ticks = self.hub.measured("RetryFunction", [{}] * self.singles)
         ticks["roundTrips"] = self.rounds("RetryFunction", lambda count: [{}] * count, self.proxy)
         assert ticks["logBytes"] == 0, "a tick found something to do"
         return ticks
@@ -348,12 +360,12 @@ def processor():
     return platform.processor()
 
 
-def main(endpoint, binaries, cost):
+def measure(endpoint, binaries, cost, quick):
     usual = template.local_environment
     # As a deployed function has it: the lines of metrics are not written unless somebody wants to pay for them.
     template.local_environment = lambda endpoint: usual(endpoint) | {"EMBEDDED_METRICS": "disabled"}
     with tempfile.TemporaryDirectory() as folder:
-        measurement = Measurement(endpoint, binaries, cost, folder)
+        measurement = Measurement(endpoint, binaries, cost, folder, quick)
         try:
             found = measurement.run()
         finally:
@@ -362,12 +374,44 @@ def main(endpoint, binaries, cost):
         "date": datetime.date.today().isoformat(),
         "command": "tests/scripts/cost.sh",
         "machine": f"{processor()}, {platform.machine()}, {os.cpu_count()} processors",
-        "invocations": SINGLES,
-        "batches": BATCHES,
+        "invocations": measurement.singles,
+        "batches": measurement.batches,
     }
     json.dump(about | found, sys.stdout, indent=1)
     print()
 
 
+def numbers(measured):
+    """Each number by where it stands: the part, what it was measured with, and its name."""
+    found = {}
+    for part, rows in measured.items():
+        for row in rows if isinstance(rows, list) else [rows] if isinstance(rows, dict) else []:
+            given = {name: row[name] for name in ("bytes", "webhooks", "batch") if name in row}
+            at = [f"{name} {value}" for name, value in given.items()]
+            found |= {(part, *at, name): value for name, value in row.items() if name not in given}
+    return found
+
+
+def check(file):
+    """Whether a quick measurement has every number, and none that cannot be."""
+    found, wanted = numbers(json.loads(pathlib.Path(file).read_text())), numbers(json.loads(PUBLISHED.read_text()))
+    wanted = {where for where in wanted if where[0] != "retry"}
+    assert found.keys() == wanted, f"missing: {sorted(wanted - found.keys())}; new: {sorted(found.keys() - wanted)}"
+    for where, number in found.items():
+        # A function always takes time. Only an idle tick logs nothing, and not everything is waited for.
+        takes_time = where[-1] == "cpuMs" or where[0] == "initCpuMs"
+        assert math.isfinite(number) and (number > 0 if takes_time else number >= 0), f"{', '.join(where)}: {number}"
+    print(f"{len(found)} passed, 0 failed")
+
+
+def main(arguments):
+    if arguments[:1] == ["--check"] and len(arguments) == 2:
+        return check(arguments[1])
+    quick = arguments[:1] == ["--quick"]
+    if len(arguments) != 3 + quick:
+        sys.exit(__doc__)
+    measure(*arguments[quick:], quick)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

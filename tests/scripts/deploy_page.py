@@ -7,14 +7,14 @@ import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 
+from net import free_ports, stop, wait_for_port
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN = "<!-- checked: tests/scripts/deploy_page.py"
-HUB, SINK = "http://127.0.0.1:8080", "http://127.0.0.1:8081/sink"
 # In seconds: all of it takes one or two.
 DEADLINE = 60
 
@@ -33,21 +33,27 @@ def main(arguments):
     local = pathlib.Path(arguments[0]).resolve()
     commands = blocks()
     assert len(commands) == 3, commands
+    port, sink = free_ports(2)
     with tempfile.TemporaryDirectory() as folder:
-        hub = subprocess.Popen([local, "--data", folder], stdout=subprocess.PIPE, text=True)
+        data = pathlib.Path(folder) / "data"
+        hub = subprocess.Popen(
+            [local, "--data", data, "--listen", f"127.0.0.1:{port}", "--sink", f"127.0.0.1:{sink}"], stdout=subprocess.DEVNULL,
+        )  # fmt: skip
         try:
-            # It prints this when it listens.
-            next(line for line in hub.stdout if HUB in line)
+            wait_for_port(port, hub, DEADLINE)
             order = json.dumps({"action": "createOrganization", "name": "Example"})
-            made = subprocess.run([local, "--data", folder, "operate", order], check=True, capture_output=True, text=True, timeout=DEADLINE)
-            environment = os.environ | {"H": HUB, "DESTINATION": SINK, "KEY": json.loads(made.stdout)["adminKey"]}
+            made = subprocess.run([local, "--data", data, "operate", order], check=True, capture_output=True, text=True, timeout=DEADLINE)
+            environment = os.environ | {
+                "H": f"http://127.0.0.1:{port}",
+                "DESTINATION": f"http://127.0.0.1:{sink}/sink",
+                "KEY": json.loads(made.stdout)["adminKey"],
+            }
             done = subprocess.run(
                 ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(commands)],
                 env=environment, capture_output=True, text=True, timeout=DEADLINE,
             )  # fmt: skip
         finally:
-            hub.send_signal(signal.SIGTERM)
-            hub.wait(DEADLINE)
+            stop(hub, DEADLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     decoder = json.JSONDecoder()
     webhook, end = decoder.raw_decode(done.stdout)

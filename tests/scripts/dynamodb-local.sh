@@ -9,8 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/tools.sh"
 
 ensure_python_tools
 ensure_dynamodb_local
+trap '[[ -z "${DYNAMODB_PID:-}" ]] || kill "$DYNAMODB_PID"' EXIT
 start_dynamodb_local "$@"
-trap 'kill "$DYNAMODB_PID"' EXIT
 "$HOOKLINE_PYTHON" "$HOOKLINE_ROOT/tests/scripts/template.py" tables "http://127.0.0.1:$DYNAMODB_PORT"
 echo "http://127.0.0.1:$DYNAMODB_PORT"
 wait "$DYNAMODB_PID"

@@ -2,6 +2,7 @@
 processes, and under `cargo lambda watch`. Each answers `request` (HTTP) and `invoke` (a direct invocation)."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import urllib.parse
 import samcli
 import template
 from lambda_events import http_event, rest_event
-from net import free_ports, http, wait_for_port
+from net import free_ports, http, stop, wait_for_port
 
 # The emulator that SAM puts into its containers.
 EMULATOR = pathlib.Path(samcli.__file__).parent / "local/rapid/aws-lambda-rie-x86_64"
@@ -48,7 +49,11 @@ class SamHub:
         self.log = log
         self.template = self._template("local.yaml")
         self.apis = {}
-        self._start_api("2.0", self.template)
+        try:
+            self._start_api("2.0", self.template)
+        except BaseException:
+            self.close()
+            raise
 
     def _template(self, name, payload_format=None):
         file = self.build / name
@@ -79,8 +84,12 @@ class SamHub:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(event, file)
             file.flush()
-            call = self._sam("invoke", self.template, function, "--event", file.name, stdout=subprocess.PIPE)
-            answer, _ = call.communicate(timeout=300)
+            with self._sam("invoke", self.template, function, "--event", file.name, stdout=subprocess.PIPE) as call:
+                try:
+                    answer, _ = call.communicate(timeout=300)
+                except BaseException:
+                    call.kill()
+                    raise
         if call.returncode != 0:
             raise FunctionError(f"sam local invoke {function} ended with {call.returncode}")
         return checked(answer)
@@ -89,7 +98,7 @@ class SamHub:
         for _, process in self.apis.values():
             process.terminate()
         for _, process in self.apis.values():
-            process.wait(60)
+            stop(process, 60)
 
 
 class Emulator:
@@ -126,15 +135,28 @@ class Emulator:
 
     def kill(self):
         """Kills the function's process, which gets no chance to do anything more; the emulator starts it anew for the next invocation."""
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
-        killed = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        killed = self._functions()
         for child in killed:
             os.kill(child, signal.SIGKILL)
         assert len(killed) == 1, f"{self.function} had {len(killed)} processes"
 
+    def _functions(self):
+        """The processes that the emulator has started."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
     def close(self):
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            # An emulator that is killed does not end its function.
+            functions = self._functions()
+            self.process.kill()
+            self.process.wait()
+            for function in functions:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(function, signal.SIGKILL)
 
 
 class EmulatorHub:
@@ -148,9 +170,15 @@ class EmulatorHub:
         document = template.load()
         self.routes = template.routes(document)
         functions = template.resources(document, "AWS::Serverless::Function")
-        self.emulators = {name: self.emulator(name) for name in functions}
-        for emulator in self.emulators.values():
-            wait_for_port(emulator.port, emulator.process)
+        self.emulators = {}
+        try:
+            for name in functions:
+                self.emulators[name] = self.emulator(name)
+            for emulator in self.emulators.values():
+                wait_for_port(emulator.port, emulator.process)
+        except BaseException:
+            self.close()
+            raise
 
     def emulator(self, function, timeout=None):
         """Another emulator of a function, with a timeout of its own, in seconds; it listens after a moment."""
@@ -185,6 +213,8 @@ class EmulatorHub:
 
     def close(self):
         for emulator in self.emulators.values():
+            emulator.process.terminate()
+        for emulator in self.emulators.values():
             emulator.close()
 
 
@@ -210,7 +240,11 @@ class CargoLambdaHub:
             ["cargo", "lambda", "watch", *self._address(), "--ignore-changes", "--disable-cors", "--env-file", environment],
             cwd=template.ROOT, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-        wait_for_port(self.port, self.process)
+        try:
+            wait_for_port(self.port, self.process)
+        except BaseException:
+            self.close()
+            raise
 
     def _address(self):
         return "-A", "127.0.0.1", "-P", str(self.port)
@@ -230,11 +264,15 @@ class CargoLambdaHub:
         return checked(call.stdout)
 
     def close(self):
-        # With the functions that it started.
-        os.killpg(self.process.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self._signal(signal.SIGKILL)
+            self.process.wait()
         self.folder.cleanup()
+
+    def _signal(self, number):
+        """Sends a signal to it and to the functions that it started, as far as they are still there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)

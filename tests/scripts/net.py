@@ -1,6 +1,7 @@
-"""Small things about HTTP and ports that the scripts of this folder share."""
+"""Small things about HTTP, ports and processes that the scripts of this folder share."""
 
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -29,6 +30,16 @@ def wait_for_port(port, process, seconds=60):
         except OSError:
             time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def stop(process, seconds=30):
+    """Ends a process: kills it when it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def http(method, url, headers=None, body=None):

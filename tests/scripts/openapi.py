@@ -14,7 +14,7 @@ import urllib.request
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
-from net import free_ports, http, wait_for_port
+from net import free_ports, http, stop, wait_for_port
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -78,12 +78,16 @@ class Hub:
             [program, "--public-only", "--data", folder / "data", "--listen", f"127.0.0.1:{self.port}", "--sink", f"127.0.0.1:{sink}"],
             stdout=self.log, stderr=self.log,
         )  # fmt: skip
-        wait_for_port(self.port, self.process)
-        credentials = folder / "data/credentials.json"
-        deadline = time.monotonic() + 30
-        while not credentials.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.key = json.loads(credentials.read_text())["adminKey"]
+        try:
+            wait_for_port(self.port, self.process)
+            credentials = folder / "data/credentials.json"
+            deadline = time.monotonic() + 30
+            while not credentials.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.key = json.loads(credentials.read_text())["adminKey"]
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, method, path, body=None):
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
@@ -119,8 +123,7 @@ class Hub:
         return {"DELIVERY": delivery["id"], "EVENT": delivery["event"], "WEBHOOK": webhook["id"], "JOB": job["id"]}
 
     def close(self):
-        self.process.terminate()
-        self.process.wait(60)
+        stop(self.process, 60)
         self.log.close()
 
 

@@ -8,9 +8,9 @@ use_local_aws
 
 ensure_python_tools
 ensure_dynamodb_local
+trap '[[ -z "${DYNAMODB_PID:-}" ]] || kill "$DYNAMODB_PID"' EXIT
 # shellcheck disable=SC2119 # any port will do
 start_dynamodb_local
-trap 'kill "$DYNAMODB_PID"' EXIT
 
 cd "$HOOKLINE_ROOT"
 endpoint=http://127.0.0.1:$DYNAMODB_PORT

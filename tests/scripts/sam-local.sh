@@ -8,7 +8,7 @@ use_local_aws
 
 DYNAMODB_PID=
 clean_up() {
-    [[ -z "$DYNAMODB_PID" ]] || kill "$DYNAMODB_PID"
+    [[ -z "$DYNAMODB_PID" ]] || kill "$DYNAMODB_PID" || true
     stop_docker
 }
 trap clean_up EXIT

@@ -16,7 +16,7 @@ Exit codes:
     0   delivered; the forged copy was rejected and the duplicate dropped
     2   wrong arguments
     3   the same but for the delivery: there was no --destination
-    10  no connection
+    10  no connection, or one that broke off
     11  the key opens nothing here, or may not do this
     12  the API refused, or answered otherwise than it should
     13  the receiving URL did not take the message
@@ -32,6 +32,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import secrets
@@ -66,13 +67,16 @@ HTTP = urllib.request.build_opener(NoRedirects)
 def request(method, url, headers, body=None, timeout=30):
     """The status and the body of an answer; an error's status is one too."""
     try:
-        with HTTP.open(urllib.request.Request(url, data=body, method=method, headers=headers), timeout=timeout) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except (OSError, urllib.error.URLError) as error:
+        try:
+            with HTTP.open(urllib.request.Request(url, data=body, method=method, headers=headers), timeout=timeout) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+    except (OSError, http.client.HTTPException) as error:
+        # The last: an answer that breaks off, or is none.
         host = urllib.parse.urlsplit(url).netloc
-        raise Failure(NO_CONNECTION, f"no connection to {host}: {getattr(error, 'reason', error)}") from None
+        raise Failure(NO_CONNECTION, f"no connection to {host}: {getattr(error, 'reason', None) or repr(error)}") from None
 
 
 def told(body):
@@ -88,6 +92,8 @@ class Smoke:
     def __init__(self, url, key, deadline):
         self.url, self.key, self.deadline = url.rstrip("/"), key, deadline
         self.started = time.monotonic()
+        # By its name what was made is found again when the answer that told its id was lost.
+        self.name = f"smoke test {secrets.token_hex(6)}"
         self.made = []
 
     def say(self, stage, text):
@@ -133,16 +139,20 @@ class Smoke:
 
     def register(self, destination):
         self.secret = new_secret()
-        source = {"name": "smoke test", "preset": "standard-webhooks", "secret": self.secret}
-        source = self.api("POST", "/v1/sources", 201, source)
-        self.made.append(f"/v1/sources/{source['id']}")
+        source = self.make("/v1/sources", {"name": self.name, "preset": "standard-webhooks", "secret": self.secret})
         self.receiving = source["receivingUrl"]
         self.say("made", f"the source {source['id']}")
         if destination:
-            webhook = {"name": "smoke test", "url": destination, "filter": {"types": [EVENT_TYPE]}}
-            self.webhook = self.api("POST", "/v1/webhooks", 201, webhook)["id"]
-            self.made.append(f"/v1/webhooks/{self.webhook}")
+            webhook = {"name": self.name, "url": destination, "filter": {"types": [EVENT_TYPE]}}
+            self.webhook = self.make("/v1/webhooks", webhook)["id"]
             self.say("made", f"the webhook {self.webhook}")
+
+    def make(self, kind, body):
+        """Makes one, and remembers that there may be one, before the answer says so."""
+        self.made.append([kind, None])
+        made = self.api("POST", kind, 201, body)
+        self.made[-1][1] = made["id"]
+        return made
 
     def send(self, headers, body):
         """Sends to the receiving URL; the receipt."""
@@ -211,13 +221,25 @@ class Smoke:
     def clean_up(self):
         """Deletes what was made, the last first; what could not be deleted."""
         left = []
-        for path in reversed(self.made):
+        for kind, known in reversed(self.made):
+            at = f"{kind}/{known}" if known else f"{kind} named {self.name!r}"
             try:
-                self.api("DELETE", path, 204)
-                self.say("deleted", path)
-            except Failure as failure:
-                left.append(f"{path} ({failure})")
+                for found in [known] if known else self.named(kind):
+                    at = f"{kind}/{found}"
+                    self.api("DELETE", at, 204)
+                    self.say("deleted", at)
+            except (Failure, KeyError, TypeError, ValueError) as failure:
+                left.append(f"{at} ({failure})")
         return left
+
+    def named(self, kind):
+        """The ids of those that bear the name of this run."""
+        found, path = [], f"{kind}?limit=100"
+        while path:
+            page = self.api("GET", path, 200)
+            found += [row["id"] for row in page["data"] if row["name"] == self.name]
+            path = page["next"] and f"{kind}?limit=100&cursor={urllib.parse.quote(page['next'], safe='')}"
+        return found
 
 
 def now():
@@ -275,9 +297,10 @@ def main():
     except KeyboardInterrupt:
         code = 130
         print("interrupted", file=sys.stderr)
-    left = smoke.clean_up()
-    for path in left:
-        print(f"NOT DELETED: {path}", file=sys.stderr)
+    finally:
+        left = smoke.clean_up()
+        for path in left:
+            print(f"NOT DELETED: {path}", file=sys.stderr)
     if left and code in (0, NO_DESTINATION):
         code = LEFT
     if code == 0:

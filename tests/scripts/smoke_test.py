@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from net import free_ports, http as call, wait_for_port
+from net import free_ports, http as call, stop, wait_for_port
 
 SMOKE = pathlib.Path(__file__).parent / "smoke.py"
 # A deadline that a failing destination is waited for.
@@ -55,13 +55,17 @@ class Hub:
             [program, "--data", folder, "--listen", f"127.0.0.1:{self.port}", "--sink", f"127.0.0.1:{sink}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_for_port(self.port, self.process)
-        credentials = pathlib.Path(folder) / "credentials.json"
-        deadline = time.monotonic() + 30
-        while not credentials.exists():
-            assert time.monotonic() < deadline, "the hub made no key"
-            time.sleep(0.05)
-        self.key = json.loads(credentials.read_text())["adminKey"]
+        try:
+            wait_for_port(self.port, self.process)
+            credentials = pathlib.Path(folder) / "credentials.json"
+            deadline = time.monotonic() + 30
+            while not credentials.exists():
+                assert time.monotonic() < deadline, "the hub made no key"
+                time.sleep(0.05)
+            self.key = json.loads(credentials.read_text())["adminKey"]
+        except BaseException:
+            self.close()
+            raise
 
     def api(self, method, path, body=None):
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
@@ -74,8 +78,7 @@ class Hub:
         return {row["id"] for kind in ("sources", "webhooks") for row in self.api("GET", f"/v1/{kind}")["data"]}
 
     def close(self):
-        self.process.terminate()
-        self.process.wait(60)
+        stop(self.process, 60)
 
 
 def smoke(url, *options, key="", key_in_environment=True):
@@ -114,6 +117,32 @@ def something_else():
     return f"http://127.0.0.1:{server.server_port}"
 
 
+def breaking_off(hub, method, path):
+    """The URL of something that hands requests on to the hub, and answers back; those to such requests break off before their end."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def hand_on(self):
+            body = self.rfile.read(int(self.headers.get("content-length") or 0)) or None
+            headers = {name: self.headers[name] for name in ("authorization", "content-type")}
+            status, _, answer = call(self.command, hub.url + self.path, headers, body)
+            broken = (self.command, self.path.partition("?")[0]) == (method, path)
+            self.send_response(status)
+            if status != 204:
+                self.send_header("content-length", str(len(answer) + broken))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = do_DELETE = hand_on
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
 def cases(hub, destination, folder):
     """Each case: what it shows, the options, the exit code, and what is printed."""
     key_file = folder / "key"
@@ -129,6 +158,11 @@ def cases(hub, destination, folder):
     yield "a wrong key", 200, (hub.url, *there), {"key": "hk_" + "x" * 43}, 11, "401"
     yield "no key", 200, (hub.url, *there), {"key_in_environment": False}, 2, "no API key"
     yield "nobody there", 200, (free, *there), {"key": hub.key}, 10, "no connection"
+    for kind in ("source", "webhook"):
+        url = breaking_off(hub, "POST", f"/v1/{kind}s")
+        yield f"the answer to a {kind} breaks off", 200, (url, *there), {"key": hub.key}, 10, f"deleted    /v1/{kind}s/"
+    url = breaking_off(hub, "GET", "/v1/sources")
+    yield "an error breaks off", 200, (url, *there), {"key": "hk_" + "x" * 43}, 10, "IncompleteRead"
     yield "something else there", 200, (something_else(), *there), {"key": hub.key}, 12, "is no hub"
     yield "a URL that others can read along", 200, ("http://hub.example", *there), {"key": hub.key}, 2, "must be https"
 
