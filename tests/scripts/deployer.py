@@ -127,7 +127,7 @@ RESTORES = [
     *((f"dynamodb:{action}", RESTORED) for action in ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")),
     *((f"dynamodb:{action}", RESTORED) for action in ("DescribeTable", "DeleteTable", "RestoreTableToPointInTime", "RestoreTableFromBackup")),
     ("dynamodb:RestoreTableFromBackup", TABLE + "/backup/01234567890123-0a1b2c3d"),
-    ("dynamodb:ListBackups", ANY),
+    *((action, ANY) for action in ("dynamodb:ListBackups", "dynamodb:ListTables", "s3:ListAllMyBuckets")),
     *((f"s3:{action}", BUCKET + "/a") for action in ("GetObject", "PutObject")),
     ("s3:ListBucket", BUCKET),
     *((f"lambda:{action}", FUNCTION) for action in ("PutFunctionConcurrency", "DeleteFunctionConcurrency", "UpdateFunctionConfiguration")),
