@@ -14,3 +14,4 @@ HOOKLINE_CLOUDFORMATION_SCHEMAS=$("$HOOKLINE_CHECKOV/bin/python" -c \
 export HOOKLINE_CLOUDFORMATION_SCHEMAS
 "$HOOKLINE_PYTHON" tests/scripts/findings.py "$HOOKLINE_CHECKOV/bin"
 "$HOOKLINE_PYTHON" tests/scripts/template_checks.py
+"$HOOKLINE_PYTHON" tests/scripts/built_for_check.py
