@@ -27,7 +27,7 @@ import tempfile
 import time
 
 import template
-from lambda_events import http_event
+from lambda_events import example, http_event
 from net import free_ports, wait_for_port
 
 # What a function's init is to take, in inits of the bare function, and what it may take, so that a busy machine fails nobody; what
@@ -46,10 +46,6 @@ def receive_event():
     headers = {"content-type": "application/json", "webhook-id": "msg_1", "webhook-timestamp": "1742909460", "webhook-signature": "v1,x"}
     token = "in_" + "x" * 32
     return http_event("ANY /in/{token}", "POST", f"/in/{token}", headers, body, {"token": token})
-
-
-def example(name):
-    return json.loads((template.ROOT / "tests/events" / f"{name}.json").read_text())
 
 
 def events():
@@ -269,7 +265,7 @@ def subjects(build, hello, node, python, endpoint, bundle):
     } | dict.fromkeys(BUNDLES, str(bundle))
     yield "bare lambda_http", [hello.resolve()], common, receive_event(), hello.parent
     for function, event in events().items():
-        environment = common | template.function_environment(function, endpoint) | {"AWS_ENDPOINT_URL_S3": endpoint}
+        environment = common | template.function_environment(function, endpoint)
         yield function, [(build / function / "bootstrap").resolve()], environment, event, build / function
     yield "receive in Node.js", ["node", (node / "bootstrap.mjs").resolve()], common, receive_event(), node
     environment = common | {"PYTHONPATH": str(python.resolve())}

@@ -18,7 +18,7 @@ import tempfile
 
 import flow_base
 import template
-from flow_base import Sink, example, expect, sample, signed, step
+from flow_base import Sink, expect, sample, signed, step
 from flow_events import Events
 from flow_faults import faults
 from flow_forms import forms
@@ -26,7 +26,7 @@ from flow_log import check_log
 from flow_operator import operator
 from flow_team import team
 from hubs import CargoLambdaHub, EmulatorHub, SamHub
-from lambda_events import Stream
+from lambda_events import Stream, example
 from policies import AnythingGoes, Bucket, Policy, Proxy
 
 

@@ -9,7 +9,6 @@ import json
 import threading
 import time
 
-import template
 from standardwebhooks import Webhook
 
 # How many steps have passed.
@@ -101,11 +100,6 @@ def sample():
         ensure_ascii=False,
         indent=1,
     ).encode()
-
-
-def example(name):
-    """One of the events of tests/events."""
-    return json.loads((template.ROOT / "tests/events" / f"{name}.json").read_text())
 
 
 def signed(secret, message_id, body, at=None):

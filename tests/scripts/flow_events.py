@@ -5,7 +5,8 @@ import datetime
 import json
 import time
 
-from flow_base import TRACE, example, expect, failures, sample, signed, step
+from flow_base import TRACE, expect, failures, sample, signed, step
+from lambda_events import example
 from standardwebhooks import Webhook
 
 

@@ -7,9 +7,9 @@ import hashlib
 import hmac
 import json
 
-
 import template
-from flow_base import TRACE, Sink, example, expect, failures, signed
+from flow_base import TRACE, Sink, expect, failures, signed
+from lambda_events import example
 
 # The example events that are requests, each with what it is.
 RECEIVED = {

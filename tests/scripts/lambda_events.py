@@ -3,9 +3,17 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html."""
 
 import base64
+import json
 import time
 import urllib.parse
 import uuid
+
+import template
+
+
+def example(name):
+    """One of the events of tests/events."""
+    return json.loads((template.ROOT / "tests/events" / f"{name}.json").read_text())
 
 
 def body_text(body, in_base64):

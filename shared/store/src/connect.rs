@@ -94,7 +94,7 @@ pub fn dynamo_from_env() -> Result<Dynamo, ConnectError> {
             .filter(|days| (1..=3650).contains(days))
             .ok_or(ConnectError::NotDays(name)),
     };
-    let endpoint = optional("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| optional("AWS_ENDPOINT_URL"));
+    let endpoint = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
     let client = client(&required("AWS_REGION")?, credentials_from_env()?, endpoint.as_deref())?;
     let tables = Tables {
         inbox: table("INBOX_TABLE"),
@@ -120,6 +120,13 @@ pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The endpoint that the environment names for one service by its own variable, or for all by `AWS_ENDPOINT_URL`
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+#[must_use]
+pub fn endpoint(variable: &str) -> Option<String> {
+    optional(variable).or_else(|| optional("AWS_ENDPOINT_URL"))
+}
+
 /// A variable of the environment that must be there.
 ///
 /// # Errors
@@ -142,13 +149,8 @@ pub fn credentials_from_env() -> Result<Credentials, ConnectError> {
     ))
 }
 
-/// What reaches AWS, or another endpoint that speaks its protocols, plain http among them. The file that `AWS_CA_BUNDLE` names holds the
-/// certificates (PEM) to trust in place of the built-in ones, as in every SDK of AWS
-/// (<https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html>): for endpoints behind a proxy that ends TLS.
-///
-/// # Errors
-/// [`ConnectError::Roots`].
-pub fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, ConnectError> {
+/// What carries the requests of an SDK's client to AWS, or to another endpoint that speaks its protocols, plain http among them.
+fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, ConnectError> {
     if is_plain(endpoint) {
         Ok(Builder::new().build_http())
     } else {
@@ -168,7 +170,7 @@ pub struct Timeouts {
     pub read: Duration,
 }
 
-/// The same without the rest of an SDK: for what has no client of its own.
+/// What carries requests to AWS, or to another endpoint that speaks its protocols, plain http among them: for what has no client of an SDK.
 ///
 /// # Errors
 /// [`ConnectError::Roots`].
@@ -247,7 +249,8 @@ fn bundle(file: &Path) -> Result<Vec<u8>, ConnectError> {
     }
 }
 
-/// Whom the clients trust.
+/// Whom all of it trusts. The file that `AWS_CA_BUNDLE` names holds the certificates (PEM) to trust in place of the built-in ones, as in every
+/// SDK of AWS (<https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html>): for endpoints behind a proxy that ends TLS.
 fn trusted() -> Result<TlsContext, ConnectError> {
     match optional("AWS_CA_BUNDLE") {
         None => context(AMAZON_ROOTS.as_bytes()),

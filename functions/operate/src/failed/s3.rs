@@ -1,7 +1,7 @@
 //! The bucket that the stream mappings of `template.yaml` write to.
 //!
 //! Requests are signed by `rusty-s3`, in the query (<https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>), and
-//! carried by what carries those to DynamoDB. AWS's own client of S3 would double what this function weighs, for four operations.
+//! carried by what carries those to DynamoDB. AWS's own client of S3 would make this function a third larger, for four operations.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl<C: Clock> Bucket<C> {
     /// # Errors
     /// What is missing or cannot be used.
     pub fn from_env(clock: C) -> std::result::Result<Self, BucketError> {
-        let endpoint = connect::optional("AWS_ENDPOINT_URL_S3").or_else(|| connect::optional("AWS_ENDPOINT_URL"));
+        let endpoint = connect::endpoint("AWS_ENDPOINT_URL_S3");
         let credentials = connect::credentials_from_env()?;
         let (key, secret) = (credentials.access_key_id(), credentials.secret_access_key());
         let credentials = match credentials.session_token() {
