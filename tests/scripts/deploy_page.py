@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from net import free_ports, stop, wait_for_port
+from local_hub import LocalHub
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN = "<!-- checked: tests/scripts/deploy_page.py"
@@ -33,19 +33,15 @@ def main(arguments):
     local = pathlib.Path(arguments[0]).resolve()
     commands = blocks()
     assert len(commands) == 3, commands
-    port, sink = free_ports(2)
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder) / "data"
-        hub = subprocess.Popen(
-            [local, "--data", data, "--listen", f"127.0.0.1:{port}", "--sink", f"127.0.0.1:{sink}"], stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        hub = LocalHub(local, data)
         try:
-            wait_for_port(port, hub, DEADLINE)
             order = json.dumps({"action": "createOrganization", "name": "Example"})
             made = subprocess.run([local, "--data", data, "operate", order], check=True, capture_output=True, text=True, timeout=DEADLINE)
             environment = os.environ | {
-                "H": f"http://127.0.0.1:{port}",
-                "DESTINATION": f"http://127.0.0.1:{sink}/sink",
+                "H": hub.url,
+                "DESTINATION": hub.sink,
                 "KEY": json.loads(made.stdout)["adminKey"],
             }
             done = subprocess.run(
@@ -53,7 +49,7 @@ def main(arguments):
                 env=environment, capture_output=True, text=True, timeout=DEADLINE,
             )  # fmt: skip
         finally:
-            stop(hub, DEADLINE)
+            hub.close()
     assert done.returncode == 0, done.stdout + done.stderr
     decoder = json.JSONDecoder()
     webhook, end = decoder.raw_decode(done.stdout)

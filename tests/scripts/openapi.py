@@ -14,7 +14,8 @@ import urllib.request
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
-from net import free_ports, http, stop, wait_for_port
+from local_hub import LocalHub
+from net import http
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,37 +68,12 @@ def raise_loopback():
             pass
 
 
-class Hub:
-    """A hub on this machine with a fresh organization. As a deployed one, it takes only public https destinations."""
-
-    def __init__(self, program, folder):
-        self.port, sink = free_ports(2)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = open(folder / "hub.log", "w+")
-        self.process = subprocess.Popen(
-            [program, "--public-only", "--data", folder / "data", "--listen", f"127.0.0.1:{self.port}", "--sink", f"127.0.0.1:{sink}"],
-            stdout=self.log, stderr=self.log,
-        )  # fmt: skip
-        try:
-            wait_for_port(self.port, self.process)
-            credentials = folder / "data/credentials.json"
-            deadline = time.monotonic() + 30
-            while not credentials.exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            self.key = json.loads(credentials.read_text())["adminKey"]
-        except BaseException:
-            self.close()
-            raise
-
-    def call(self, method, path, body=None):
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        status, _, answer = http(method, f"{self.url}{path}", headers, json.dumps(body).encode() if body is not None else None)
-        assert status < 300, (method, path, status, answer)
-        return json.loads(answer)
+class Hub(LocalHub):
+    """A hub with something of each kind. As a deployed one, it takes only public https destinations."""
 
     def rejected_receipt(self):
         """A receipt that is rejected for good: its signature is a forger's."""
-        source = self.call("POST", "/v1/sources", {"name": "forged", "preset": "quartr", "secret": "whsec_" + "A" * 43 + "="})
+        source = self.api("POST", "/v1/sources", {"name": "forged", "preset": "quartr", "secret": "whsec_" + "A" * 43 + "="})
         path = source["receivingUrl"].partition("/in/")[2]
         headers = {"content-type": "application/json", "webhook-id": "msg_1", "webhook-timestamp": str(int(time.time())),
                    "webhook-signature": "v1," + "A" * 43 + "="}  # fmt: skip
@@ -105,33 +81,30 @@ class Hub:
         assert status == 202, (status, answer)
         receipt = json.loads(answer)["id"]
         deadline = time.monotonic() + 30
-        while self.call("GET", f"/v1/receipts/{receipt}")["status"] != "rejected":
+        while self.api("GET", f"/v1/receipts/{receipt}")["status"] != "rejected":
             assert time.monotonic() < deadline, "the receipt was not decided"
             time.sleep(0.1)
         return receipt
 
     def failed_delivery(self):
         """A delivery to a host that nobody has, and a job that makes it again."""
-        webhook = self.call("POST", "/v1/webhooks", {"name": "nowhere", "url": "https://nowhere.invalid/hook"})
-        self.call("POST", "/v1/events", {"type": "made.for.a.delivery", "data": 1})
+        webhook = self.api("POST", "/v1/webhooks", {"name": "nowhere", "url": "https://nowhere.invalid/hook"})
+        self.api("POST", "/v1/events", {"type": "made.for.a.delivery", "data": 1})
         deadline = time.monotonic() + 30
-        while not (deliveries := self.call("GET", f"/v1/deliveries?webhook={webhook['id']}")["data"]):
+        while not (deliveries := self.api("GET", f"/v1/deliveries?webhook={webhook['id']}")["data"]):
             assert time.monotonic() < deadline, "nothing was delivered"
             time.sleep(0.1)
         (delivery,) = deliveries
-        job = self.call("POST", f"/v1/events/{delivery['event']}/replay", {})
+        job = self.api("POST", f"/v1/events/{delivery['event']}/replay", {})
         return {"DELIVERY": delivery["id"], "EVENT": delivery["event"], "WEBHOOK": webhook["id"], "JOB": job["id"]}
-
-    def close(self):
-        stop(self.process, 60)
-        self.log.close()
 
 
 def check_hub(program, arguments):
     """Runs schemathesis on a hub; whether it found nothing."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        hub = Hub(program, folder)
+        log = (folder / "hub.log").open("w")
+        hub = Hub(program, folder / "data", "--public-only", log=log)
         try:
             with urllib.request.urlopen(f"{hub.url}/openapi.json") as served:
                 assert served.read() == DOCUMENT.read_bytes(), "another document is served"
@@ -144,6 +117,7 @@ def check_hub(program, arguments):
             )  # fmt: skip
         finally:
             hub.close()
+            log.close()
         failed = [line for line in (folder / "hub.log").read_text().splitlines() if "ERROR" in line]
         for line in failed:
             print(f"the hub logged: {line}")

@@ -4,7 +4,6 @@
 """
 
 import http.server
-import json
 import os
 import pathlib
 import re
@@ -12,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-from net import free_ports, http as call, stop, wait_for_port
+from local_hub import LocalHub
+from net import free_ports, http as call
 
 SMOKE = pathlib.Path(__file__).parent / "smoke.py"
 # A deadline that a failing destination is waited for.
@@ -45,40 +44,12 @@ class Destination:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-class Hub:
-    """A hub on this machine with a fresh organization."""
-
-    def __init__(self, program, folder):
-        self.port, sink = free_ports(2)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
-            [program, "--data", folder, "--listen", f"127.0.0.1:{self.port}", "--sink", f"127.0.0.1:{sink}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            wait_for_port(self.port, self.process)
-            credentials = pathlib.Path(folder) / "credentials.json"
-            deadline = time.monotonic() + 30
-            while not credentials.exists():
-                assert time.monotonic() < deadline, "the hub made no key"
-                time.sleep(0.05)
-            self.key = json.loads(credentials.read_text())["adminKey"]
-        except BaseException:
-            self.close()
-            raise
-
-    def api(self, method, path, body=None):
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        status, _, answer = call(method, self.url + path, headers, json.dumps(body).encode() if body is not None else None)
-        assert status < 300, (method, path, status, answer)
-        return json.loads(answer) if answer else None
+class Hub(LocalHub):
+    """A hub that tells what it knows of."""
 
     def registered(self):
         """What is registered now."""
         return {row["id"] for kind in ("sources", "webhooks") for row in self.api("GET", f"/v1/{kind}")["data"]}
-
-    def close(self):
-        stop(self.process, 60)
 
 
 def smoke(url, *options, key="", key_in_environment=True):
